@@ -36,7 +36,7 @@ type Item struct {
 	Kind        Kind
 	Executable  bool
 	Size        int64  // bytes of content
-	Version     int64  // of this item; rises by at least 1 with each change of its content, kind or mode
+	Version     int64  // the workspace's change counter at the item's last change: rises, and is never used again
 	Hash        Hash   // keyed hash of a file's content; zero for others
 	Target      string // of a link
 	ChangedAt   time.Time

@@ -1,0 +1,124 @@
+package httpapi
+
+import "time"
+
+// The types of the HTTP API. The web client's types are generated from the OpenAPI document made of them.
+
+// User is an account as its owner sees it.
+type User struct {
+	ID        string    `json:"id" format:"uuid"`
+	Username  string    `json:"username"`
+	Admin     bool      `json:"admin"`
+	CreatedAt time.Time `json:"createdAt"`
+}
+
+// AuthOptions is what the login page needs to know before anybody is there.
+type AuthOptions struct {
+	Setup        bool `json:"setup" doc:"There is no account yet: the first is made through the link that the server prints."`
+	Registration bool `json:"registration" doc:"Anybody may make an account."`
+}
+
+// Workspace is a workspace in a list or on its own.
+type Workspace struct {
+	ID        string    `json:"id" format:"uuid"`
+	Name      string    `json:"name"`
+	CreatedAt time.Time `json:"createdAt"`
+	ChangedAt time.Time `json:"changedAt"`
+	State     string    `json:"state,omitempty" enum:"starting,running,ending" doc:"State of the live session; absent when there is none."`
+}
+
+// WorkspaceList is one page of workspaces, the last changed first.
+type WorkspaceList struct {
+	Items []Workspace `json:"items" nullable:"false"`
+	Next  string      `json:"next,omitempty" doc:"Cursor of the next page; absent on the last."`
+}
+
+// Template is a folder that a workspace can be made from.
+type Template struct {
+	ID          string `json:"id"`
+	Name        string `json:"name"`
+	Description string `json:"description"`
+}
+
+// Item is a file, folder or symbolic link.
+type Item struct {
+	Path       string    `json:"path"`
+	Kind       string    `json:"kind" enum:"file,folder,link"`
+	Executable bool      `json:"executable,omitempty"`
+	Size       int64     `json:"size" doc:"Bytes."`
+	Version    int64     `json:"version" doc:"Rises with each change; the ETag of the content is this in quotes."`
+	Target     string    `json:"target,omitempty" doc:"Of a link."`
+	ChangedAt  time.Time `json:"changedAt"`
+}
+
+// Tree is all of a workspace's items, ordered by path.
+type Tree struct {
+	Items []Item `json:"items" nullable:"false"`
+}
+
+// Session is one run of a workspace's sandbox.
+type Session struct {
+	ID        string     `json:"id" format:"uuid"`
+	State     string     `json:"state" enum:"starting,running,ending,ended"`
+	Reason    string     `json:"reason,omitempty" doc:"Why it ended or is ending, in words for its people."`
+	CreatedAt time.Time  `json:"createdAt"`
+	EndedAt   *time.Time `json:"endedAt,omitempty"`
+}
+
+// Exit says how a terminal's process ended.
+type Exit struct {
+	Code   int       `json:"code" doc:"-1 when a signal ended it."`
+	Signal string    `json:"signal,omitempty"`
+	At     time.Time `json:"at"`
+}
+
+// Terminal is one PTY of the live session.
+type Terminal struct {
+	ID        string    `json:"id" format:"uuid"`
+	Kind      string    `json:"kind" enum:"shell,run"`
+	Title     string    `json:"title"`
+	Cols      uint16    `json:"cols"`
+	Rows      uint16    `json:"rows"`
+	StartedAt time.Time `json:"startedAt"`
+	Exit      *Exit     `json:"exit,omitempty" doc:"Absent while it runs."`
+}
+
+// NotSaved is something in the sandbox that the workspace does not store.
+type NotSaved struct {
+	Path   string `json:"path"`
+	Reason string `json:"reason"`
+	Size   int64  `json:"size"`
+}
+
+// Conflict says that both sides changed a file and that the sandbox's version was kept as a copy.
+type Conflict struct {
+	Path string `json:"path"`
+	Copy string `json:"copy"`
+}
+
+// SessionView is what there is to know about a workspace's session.
+type SessionView struct {
+	Session   *Session   `json:"session,omitempty" doc:"The live one, else the last; absent when there was none."`
+	Terminals []Terminal `json:"terminals" nullable:"false"`
+	NotSaved  []NotSaved `json:"notSaved" nullable:"false"`
+	Conflicts []Conflict `json:"conflicts" nullable:"false"`
+}
+
+// Limits are what the installation allows.
+type Limits struct {
+	FileBytes      int64 `json:"fileBytes"`
+	WorkspaceBytes int64 `json:"workspaceBytes"`
+	WorkspaceItems int   `json:"workspaceItems"`
+	Workspaces     int   `json:"workspaces" doc:"Of one owner."`
+	PathBytes      int   `json:"pathBytes"`
+	NameBytes      int   `json:"nameBytes"`
+	PathDepth      int   `json:"pathDepth"`
+	Terminals      int   `json:"terminals" doc:"In one session."`
+	Sandbox        struct {
+		CPUs        float64 `json:"cpus"`
+		MemoryBytes int64   `json:"memoryBytes"`
+		Processes   int     `json:"processes"`
+		DiskBytes   int64   `json:"diskBytes"`
+		HomeBytes   int64   `json:"homeBytes"`
+	} `json:"sandbox"`
+}
