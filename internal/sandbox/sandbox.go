@@ -54,10 +54,11 @@ type Instance struct {
 // Usage is what a sandbox uses at one moment.
 type Usage struct {
 	CPU         time.Duration // processor time since the start
-	MemoryBytes int64
-	PeakBytes   int64 // highest MemoryBytes so far; 0 when the driver cannot tell
-	Processes   int   // 0 when the driver cannot tell
-	DiskBytes   int64 // written outside /home/user; 0 when the driver cannot tell
+	MemoryBytes int64         // without page cache that can be dropped
+	PeakBytes   int64         // highest so far, page cache included; 0 when the driver cannot tell
+	MemoryKills int           // how many processes the memory limit has killed so far
+	Processes   int           // 0 when the driver cannot tell
+	DiskBytes   int64         // written outside /home/user; 0 when the driver cannot tell
 }
 
 // Exit says how a sandbox ended.

@@ -1,0 +1,1 @@
+# Your settings for interactive shells. Kept with the workspace.

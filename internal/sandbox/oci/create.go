@@ -1,0 +1,164 @@
+package oci
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"time"
+
+	"vivarium/internal/fault"
+	"vivarium/internal/sandbox"
+)
+
+func validID(id string) error { return sandbox.ValidateID(id) }
+
+// Create implements sandbox.Driver.
+func (d *Driver) Create(ctx context.Context, spec sandbox.Spec) error {
+	if err := spec.Validate(); err != nil {
+		return err
+	}
+	if spec.Isolation != sandbox.GVisor {
+		return fault.New(fault.Invalid, "This server isolates its sandboxes with gVisor only; %q is not offered.", spec.Isolation).On("isolation")
+	}
+	if err := d.cgroups.allows(spec.Limits); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, createTimeout)
+	defer cancel()
+	unlock, err := d.sandboxes.lock(ctx, spec.ID)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+
+	b := d.bundle(spec.ID)
+	if err := os.Mkdir(b.dir, 0o700); errors.Is(err, os.ErrExist) {
+		return fault.New(fault.Conflict, "A sandbox with this id exists already.").On("id")
+	} else if err != nil {
+		return fault.Wrap(err, fault.Unavailable, "The sandbox's folder cannot be made. Check the server's disk.")
+	}
+	if err := d.create(ctx, b, spec); err != nil {
+		// What has been made goes also when the caller has given up.
+		undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeTimeout)
+		defer cancel()
+		if undoErr := d.destroy(undo, b); undoErr != nil {
+			d.cfg.Log.Error("what a failed start left cannot be removed; it is listed and can be removed later", "sandbox", spec.ID, "err", undoErr)
+		}
+		return err
+	}
+	return nil
+}
+
+func (d *Driver) create(ctx context.Context, b bundle, spec sandbox.Spec) error {
+	begun := time.Now()
+	r := record{ID: spec.ID, Workspace: spec.Workspace, Created: time.Now().UTC(), Limits: spec.Limits}
+	if err := b.save(r); err != nil {
+		return fault.Wrap(err, fault.Unavailable, "The sandbox's state cannot be written. Check the server's disk.")
+	}
+	if err := errors.Join(os.Mkdir(b.disk(), 0o700), os.Mkdir(b.home(), 0o700)); err != nil {
+		return fault.Wrap(err, fault.Unavailable, "The sandbox's folder cannot be made. Check the server's disk.")
+	}
+	home, err := d.attachHome(ctx, b, &r)
+	if err != nil {
+		return err
+	}
+	attached := time.Now()
+	config, err := json.Marshal(gvisorSpec(layout{
+		rootFS: d.cfg.RootFS,
+		agent:  d.cfg.Agent,
+		home:   home,
+		cgroup: d.cgroups.pathOf(d.cfg.Installation, spec.ID),
+	}, spec.Limits))
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(b.config(), config, 0o600); err != nil {
+		return fault.Wrap(err, fault.Unavailable, "The sandbox's configuration cannot be written. Check the server's disk.")
+	}
+	first, err := d.launch(ctx, b, spec.Limits)
+	if err != nil {
+		return err
+	}
+	if err := d.register(b, &r); err != nil {
+		_ = first.Close() // the sandbox goes with the error
+		return err
+	}
+	d.keepFirst(spec.ID, first)
+	d.cfg.Log.Debug("sandbox made", "sandbox", spec.ID, "home", attached.Sub(begun), "runtime", time.Since(attached))
+	return nil
+}
+
+// attachHome mounts the workspace's home and returns the folder in it that becomes /home/user.
+func (d *Driver) attachHome(ctx context.Context, b bundle, r *record) (string, error) {
+	unlock, err := d.workspaces.lock(ctx, r.Workspace)
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	if err := d.homes.claim(r.Workspace, r.ID, d.cfg.sandboxesDir()); err != nil {
+		return "", err
+	}
+	loop, err := d.homes.attach(ctx, r.Workspace, r.Limits.HomeBytes)
+	if err != nil {
+		return "", err
+	}
+	number := loop.number
+	r.Loop = &number
+	if err := b.save(*r); err != nil {
+		_ = loop.Close() // frees the device, because nothing has mounted it
+		return "", err
+	}
+	return d.homes.mount(ctx, r.Workspace, loop, b.home())
+}
+
+// launch starts the sandbox and returns its agent's stdio.
+func (d *Driver) launch(ctx context.Context, b bundle, l sandbox.Limits) (*stream, error) {
+	s, stdin, stdout, err := pipes()
+	if err != nil {
+		return nil, err
+	}
+	argv := d.runtime.run(b, l.DiskBytes)
+	cmd := exec.Command(argv[0], argv[1:]...)
+	// Standard error is nobody's: a file would let the sandbox fill the disk, and a pipe would kill an agent that writes to
+	// it after the server is gone.
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, stdout, nil
+	run, err := start(cmd)
+	if err == nil {
+		err = run.wait(ctx)
+	}
+	err = errors.Join(err, stdin.Close(), stdout.Close())
+	if err != nil {
+		_ = s.Close() // the error that matters is the first
+		if ctx.Err() != nil {
+			return nil, fault.Wrap(err, fault.Timeout, "The sandbox took too long to start.")
+		}
+		return nil, fault.Wrap(fmt.Errorf("%w: %s", err, readLog(b.runtimeLog())), fault.Unavailable,
+			"The sandbox could not be started. The server's log says why, and so may `vivarium doctor`.")
+	}
+	return s, nil
+}
+
+// register notes the sandbox's process, by which it is found again.
+func (d *Driver) register(b bundle, r *record) error {
+	data, err := os.ReadFile(b.pidFile())
+	if err != nil {
+		return err
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(data)))
+	if err != nil {
+		return err
+	}
+	r.Process, err = identify(pid)
+	if errors.Is(err, errGone) {
+		return fault.New(fault.Unavailable, "The sandbox ended while it was starting: its agent does not run.")
+	}
+	if err != nil {
+		return err
+	}
+	return b.save(*r)
+}
