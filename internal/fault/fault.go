@@ -90,5 +90,14 @@ func KindOf(err error) Kind {
 	return Internal
 }
 
+// MessageOf returns the message of the first fault in the chain, which is safe to show, and a plain sentence where there
+// is none.
+func MessageOf(err error) string {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Message
+	}
+	return "Internal error."
+}
+
 // Is reports whether the error's kind is k.
 func Is(err error, k Kind) bool { return err != nil && KindOf(err) == k }

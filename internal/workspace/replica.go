@@ -2,12 +2,16 @@ package workspace
 
 import (
 	"context"
+	"crypto/sha256"
 	"io"
 )
 
 // Sum is the SHA-256 of a file's content. It is compared between the two sides of a sync and never stored: the database
 // holds a keyed hash of it.
 type Sum [32]byte
+
+// SumOf returns the sum of content.
+func SumOf(content []byte) Sum { return sha256.Sum256(content) }
 
 // Entry is one thing in a replica's tree.
 type Entry struct {

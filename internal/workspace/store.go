@@ -19,12 +19,15 @@ const AnyVersion int64 = -1
 // Change is one change of one item. The store applies a list of them in order and in one transaction, all or none.
 type Change struct {
 	Path string
-	// IfVersion is the version that must be there: 0 for nothing, AnyVersion for whatever is there. Otherwise Conflict.
+	// IfVersion is the version that must be there: 0 for nothing, AnyVersion for whatever is there. Otherwise a VersionConflict.
 	IfVersion int64
 
 	// Remove removes the item, with everything below it when it is a folder. NotFound when there is nothing.
 	Remove bool
-	// MoveTo moves the item, with everything below it, to this free path. Conflict when it is not free.
+	// OnlyEmpty, with Remove, refuses to remove a folder that something is in (Conflict).
+	OnlyEmpty bool
+	// MoveTo moves the item, with everything below it, to this free path. Missing folders above it are made. Conflict when it is
+	// not free; Invalid when it is in the item itself, or when something below would get a path that ValidatePath refuses.
 	MoveTo string
 
 	// Otherwise the item is made or replaced by this. Missing folders above it are made. A folder that exists is left as it
