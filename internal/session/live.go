@@ -56,7 +56,9 @@ func (l *live) current() Session {
 	return l.session
 }
 
-func (l *live) id() string { return l.current().ID.String() }
+func (l *live) sessionID() uuid.UUID { return l.current().ID }
+
+func (l *live) id() string { return l.sessionID().String() }
 
 func (l *live) view() View {
 	l.mu.Lock()
@@ -79,6 +81,7 @@ func (l *live) end(reason string) {
 func (l *live) start() {
 	defer close(l.ended)
 	defer l.service.forget(l)
+	defer l.sync.close()
 	begun := time.Now()
 	ctx, cancel := context.WithTimeout(l.service.base, startTimeout)
 	err := l.make(ctx)
@@ -132,13 +135,12 @@ func (l *live) make(ctx context.Context) error {
 func (l *live) adopt() {
 	defer close(l.ended)
 	defer l.service.forget(l)
+	defer l.sync.close()
 	ctx, cancel := context.WithTimeout(l.service.base, startTimeout)
 	defer cancel()
 	err := l.dial(ctx)
 	if err == nil {
-		err = l.sync.resume(ctx)
-	}
-	if err == nil {
+		l.sync.resume()
 		l.refreshTerminals(ctx)
 	}
 	if err != nil {
@@ -170,6 +172,7 @@ func (l *live) tend() {
 	wg.Go(func() { l.awaitDeath(ctx, dead) })
 	wg.Go(func() { l.keepConnected(ctx) })
 	wg.Go(func() { l.sync.run(ctx) })
+	wg.Go(func() { l.followTerminals(ctx) })
 
 	select {
 	case <-ctx.Done():
@@ -365,6 +368,17 @@ func (l *live) close(ctx context.Context, id string) error {
 	return err
 }
 
+// followTerminals notices exits of terminals that nobody looks at.
+func (l *live) followTerminals(ctx context.Context) {
+	for pause(ctx, 5*time.Second) {
+		if slices.ContainsFunc(l.view().Terminals, func(t terminal.State) bool { return t.Exit == nil }) {
+			callCtx, cancel := context.WithTimeout(ctx, callTimeout)
+			l.refreshTerminals(callCtx)
+			cancel()
+		}
+	}
+}
+
 // refreshTerminals asks the agent for its terminals. The list in memory is only a copy for the pages.
 func (l *live) refreshTerminals(ctx context.Context) {
 	agent, err := l.connected(ctx)
@@ -378,9 +392,14 @@ func (l *live) refreshTerminals(ctx context.Context) {
 	}
 	slices.SortFunc(list, func(a, b terminal.State) int { return a.Started.Compare(b.Started) })
 	l.mu.Lock()
+	same := slices.EqualFunc(l.terminals, list, func(a, b terminal.State) bool {
+		return a.ID == b.ID && a.Title == b.Title && a.Size == b.Size && (a.Exit == nil) == (b.Exit == nil)
+	})
 	l.terminals = list
 	l.mu.Unlock()
-	l.changed()
+	if !same {
+		l.changed()
+	}
 }
 
 func (l *live) attach(ctx context.Context, id string, o terminal.AttachOptions) (terminal.Attachment, terminal.State, error) {
