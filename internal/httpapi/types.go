@@ -33,6 +33,71 @@ type WorkspaceList struct {
 	Next  string      `json:"next,omitempty" doc:"Cursor of the next page; absent on the last."`
 }
 
+// NewAccount is an account to make.
+type NewAccount struct {
+	Username string `json:"username"`
+	Password string `json:"password"`
+}
+
+// Setup makes the first account, an administrator's.
+type Setup struct {
+	Token    string `json:"token" doc:"From the link that the server printed; it works once."`
+	Username string `json:"username"`
+	Password string `json:"password"`
+}
+
+// Credentials are what a person logs in with.
+type Credentials struct {
+	Username string `json:"username"`
+	Password string `json:"password"`
+}
+
+// PasswordChange replaces one's own password.
+type PasswordChange struct {
+	Current string `json:"current"`
+	Next    string `json:"next"`
+}
+
+// NewWorkspace is a workspace to make.
+type NewWorkspace struct {
+	Name     string `json:"name"`
+	Template string `json:"template,omitempty" doc:"Id of a template; absent for an empty workspace."`
+}
+
+// WorkspaceChange changes a workspace.
+type WorkspaceChange struct {
+	Name string `json:"name"`
+}
+
+// NewFolder is a folder to make.
+type NewFolder struct {
+	Path string `json:"path"`
+}
+
+// Move is an item to move, with everything below it.
+type Move struct {
+	From string `json:"from"`
+	To   string `json:"to" doc:"A path where nothing is yet."`
+}
+
+// NewTerminal is a shell to open.
+type NewTerminal struct {
+	Cols int `json:"cols,omitempty" doc:"Size in character cells; out of range values are clamped. 80 when absent."`
+	Rows int `json:"rows,omitempty" doc:"24 when absent."`
+}
+
+// NewRun is a Python file to run in a terminal of its own.
+type NewRun struct {
+	Path string `json:"path"`
+	Cols int    `json:"cols,omitempty" doc:"Size in character cells; out of range values are clamped. 80 when absent."`
+	Rows int    `json:"rows,omitempty" doc:"24 when absent."`
+}
+
+// TemplateList is all templates.
+type TemplateList struct {
+	Items []Template `json:"items" nullable:"false"`
+}
+
 // Template is a folder that a workspace can be made from.
 type Template struct {
 	ID          string `json:"id"`
@@ -106,19 +171,22 @@ type SessionView struct {
 
 // Limits are what the installation allows.
 type Limits struct {
-	FileBytes      int64 `json:"fileBytes"`
-	WorkspaceBytes int64 `json:"workspaceBytes"`
-	WorkspaceItems int   `json:"workspaceItems"`
-	Workspaces     int   `json:"workspaces" doc:"Of one owner."`
-	PathBytes      int   `json:"pathBytes"`
-	NameBytes      int   `json:"nameBytes"`
-	PathDepth      int   `json:"pathDepth"`
-	Terminals      int   `json:"terminals" doc:"In one session."`
-	Sandbox        struct {
-		CPUs        float64 `json:"cpus"`
-		MemoryBytes int64   `json:"memoryBytes"`
-		Processes   int     `json:"processes"`
-		DiskBytes   int64   `json:"diskBytes"`
-		HomeBytes   int64   `json:"homeBytes"`
-	} `json:"sandbox"`
+	FileBytes      int64         `json:"fileBytes"`
+	WorkspaceBytes int64         `json:"workspaceBytes"`
+	WorkspaceItems int           `json:"workspaceItems"`
+	Workspaces     int           `json:"workspaces" doc:"Of one owner."`
+	PathBytes      int           `json:"pathBytes"`
+	NameBytes      int           `json:"nameBytes"`
+	PathDepth      int           `json:"pathDepth"`
+	Terminals      int           `json:"terminals" doc:"In one session."`
+	Sandbox        SandboxLimits `json:"sandbox"`
+}
+
+// SandboxLimits bound one sandbox.
+type SandboxLimits struct {
+	CPUs        float64 `json:"cpus" doc:"Of processor time; 1 is one core."`
+	MemoryBytes int64   `json:"memoryBytes"`
+	Processes   int     `json:"processes"`
+	DiskBytes   int64   `json:"diskBytes" doc:"Everything written outside the home."`
+	HomeBytes   int64   `json:"homeBytes"`
 }
