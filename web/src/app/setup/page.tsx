@@ -1,0 +1,7 @@
+import { SetupPage } from "@/features/auth/setup-page";
+
+export const metadata = { title: "Set up" };
+
+export default function Page() {
+  return <SetupPage />;
+}
