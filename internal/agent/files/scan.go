@@ -280,6 +280,10 @@ func (s *scanner) classify(dir int, name, path string, depth int, stat *unix.Sta
 		return true, s.folder(fd, path, depth)
 	case unix.S_IFREG:
 		line.Kind, line.Size, line.Executable = agentproto.File, stat.Size, stat.Mode&0o100 != 0
+		if sum, ok := s.sums.get(stat); ok && line.Problem == "" && line.Size <= s.request.MaxFile {
+			line.Sum = hex.EncodeToString(sum[:])
+			return true, s.emit(line)
+		}
 		return s.file(dir, name, line)
 	case unix.S_IFLNK:
 		target, err := readlink(dir, name)

@@ -12,7 +12,7 @@ import (
 type tree struct {
 	root int
 	path string
-	// walk is set where the kernel has no openat2, as gVisor's.
+	// walk is set where the kernel has no openat2: old ones, and releases of gVisor before 2026.
 	walk atomic.Bool
 }
 
