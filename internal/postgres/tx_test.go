@@ -48,6 +48,7 @@ func TestATransactionWithinATransactionIsAnError(t *testing.T) {
 
 func TestAnErrorAndAPanicRollBack(t *testing.T) {
 	db, url := postgrestest.NewURL(t)
+	opened := db.Stat().NewConnsCount()
 	wrong := errors.New("wrong")
 	err := db.Tx(t.Context(), func(ctx context.Context, tx pgx.Tx) error {
 		return errors.Join(insertHead(ctx, tx), wrong)
@@ -73,6 +74,9 @@ func TestAnErrorAndAPanicRollBack(t *testing.T) {
 	}
 	if n := db.Stat().AcquiredConns(); n != 0 {
 		t.Errorf("want all connections given back, got %d in use", n)
+	}
+	if n := db.Stat().NewConnsCount(); n != opened {
+		t.Errorf("want the connection to be fit for use after a roll back, got %d new ones", n-opened)
 	}
 	if err := db.Tx(t.Context(), insertHead); err != nil || head(t, url) != 1 {
 		t.Errorf("want one commit, got %d (%v)", head(t, url), err)

@@ -6,215 +6,18 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"golang.org/x/sys/unix"
 
-	"vivarium/internal/fault"
 	"vivarium/internal/postgres/cluster"
 )
-
-// helperDir makes the test binary a server that starts the cluster in the folder and waits to be killed.
-const helperDir = "VIVARIUM_TEST_CLUSTER_DIR"
-
-func TestMain(m *testing.M) {
-	if dir := os.Getenv(helperDir); dir != "" {
-		_, err := cluster.Start(context.Background(), cluster.Config{Dir: dir})
-		if err != nil {
-			fmt.Println(err)
-			os.Exit(1)
-		}
-		fmt.Println("ready")
-		select {}
-	}
-	code := m.Run()
-	if seedBase != "" {
-		if err := os.RemoveAll(seedBase); err != nil {
-			fmt.Println(err)
-			code = 1
-		}
-	}
-	os.Exit(code)
-}
-
-// seed is a cluster that was made and stopped once, for the tests to copy: making one takes seconds.
-var (
-	seedBase string
-	seed     = sync.OnceValues(func() (string, error) {
-		base, err := os.MkdirTemp("", "vivarium-cluster")
-		if err != nil {
-			return "", err
-		}
-		seedBase = base
-		dir := filepath.Join(base, "postgres")
-		if err := os.Chmod(base, 0o711); err != nil {
-			return "", err
-		}
-		c, err := cluster.Start(context.Background(), cluster.Config{Dir: dir, Volatile: true})
-		if err != nil {
-			return "", err
-		}
-		return dir, c.Stop(context.Background())
-	})
-)
-
-// seeded returns a folder with a cluster that is stopped.
-func seeded(t *testing.T) string {
-	t.Helper()
-	from, err := seed()
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := openDir(t)
-	if out, err := exec.Command("cp", "-a", from, dir).CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	return dir
-}
-
-// openDir returns a folder for a cluster that its account can get to, which the test's own is not.
-func openDir(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "vivarium-cluster")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := os.Chmod(dir, 0o711); err != nil {
-		t.Fatal(err)
-	}
-	return filepath.Join(dir, "postgres")
-}
-
-func config(t *testing.T, dir string) cluster.Config {
-	return cluster.Config{Dir: dir, Volatile: true, Log: slog.New(slog.NewTextHandler(t.Output(), nil))}
-}
-
-// durable is the configuration of production: what was committed must be there after a crash.
-func durable(t *testing.T, dir string) cluster.Config {
-	cfg := config(t, dir)
-	cfg.Volatile = false
-	return cfg
-}
-
-func start(t *testing.T, cfg cluster.Config) *cluster.Cluster {
-	t.Helper()
-	c, err := cluster.Start(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { stop(t, c) })
-	return c
-}
-
-func stop(t *testing.T, c *cluster.Cluster) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	if err := c.Stop(ctx); err != nil {
-		t.Error(err)
-	}
-	<-c.Done()
-}
-
-// ask runs a statement on a connection of its own and returns its value as text.
-func ask(t *testing.T, url, sql string) (string, error) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	conn, err := pgx.Connect(ctx, url)
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = conn.Close(ctx) }() // the postmaster may be dead by now
-	var v string
-	err = conn.QueryRow(ctx, sql).Scan(&v)
-	return v, err
-}
-
-func must(t *testing.T, url, sql string) string {
-	t.Helper()
-	v, err := ask(t, url, sql)
-	if err != nil {
-		t.Fatalf("%s: %v", sql, err)
-	}
-	return v
-}
-
-const (
-	begunAt  = "SELECT pg_postmaster_start_time()::text"
-	readRows = "SELECT coalesce(string_agg(v, ','), '') FROM kept"
-)
-
-// keep stores a value in the cluster's database.
-func keep(t *testing.T, url, v string) {
-	t.Helper()
-	conn, err := pgx.Connect(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close(t.Context())
-	if _, err := conn.Exec(t.Context(), "CREATE TABLE IF NOT EXISTS kept (v text)"); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := conn.Exec(t.Context(), "INSERT INTO kept VALUES ($1)", v); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func postmaster(t *testing.T, dir string) int {
-	t.Helper()
-	content, err := os.ReadFile(filepath.Join(dir, "data", "postmaster.pid"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	line, _, _ := strings.Cut(string(content), "\n")
-	pid, err := strconv.Atoi(line)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pid
-}
-
-func until(t *testing.T, holds func() bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
-	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for !holds() {
-		select {
-		case <-ctx.Done():
-			t.Fatal("the condition does not come about")
-		case <-tick.C:
-		}
-	}
-}
-
-func wantUnavailable(t *testing.T, err error, words ...string) {
-	t.Helper()
-	if !fault.Is(err, fault.Unavailable) {
-		t.Fatalf("want an unavailable fault, got %v", err)
-	}
-	for _, word := range words {
-		if !strings.Contains(err.Error(), word) {
-			t.Errorf("want a sentence with %q, got %q", word, err)
-		}
-	}
-}
 
 func TestAClusterKeepsItsDataOverAStop(t *testing.T) {
 	dir := openDir(t)
@@ -290,25 +93,25 @@ func TestD1_ACrashedPostmasterIsStartedAgain(t *testing.T) {
 
 func TestD1_TheClusterOfAKilledServerIsAdopted(t *testing.T) {
 	dir := seeded(t)
-	helper := exec.Command(os.Args[0])
-	helper.Env = append(os.Environ(), helperDir+"="+dir)
-	helper.Stderr = os.Stderr
-	out, err := helper.StdoutPipe()
+	starter := exec.Command(os.Args[0])
+	starter.Env = append(os.Environ(), starterDir+"="+dir)
+	starter.Stderr = os.Stderr
+	out, err := starter.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := helper.Start(); err != nil {
+	if err := starter.Start(); err != nil {
 		t.Fatal(err)
 	}
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if line != "ready\n" {
-		t.Fatalf("the helper does not start: %q %v", line, err)
+		t.Fatalf("the starter does not start: %q %v", line, err)
 	}
 	pid := postmaster(t, dir)
-	if err := helper.Process.Kill(); err != nil {
+	if err := starter.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	_ = helper.Wait() // it was killed
+	_ = starter.Wait() // it was killed
 	if err := unix.Kill(pid, 0); err != nil {
 		t.Fatalf("want the postmaster to outlive its server, got %v", err)
 	}
@@ -417,79 +220,6 @@ func TestALongPathGetsItsSocketElsewhere(t *testing.T) {
 	if _, err := os.Stat(socket); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("want the socket's folder gone, got %v", err)
 	}
-}
-
-func TestWhatCannotBeUsedIsRefusedWithWhatToDo(t *testing.T) {
-	t.Run("no binaries", func(t *testing.T) {
-		cfg := config(t, openDir(t))
-		cfg.BinDir = t.TempDir()
-		_, err := cluster.Start(t.Context(), cfg)
-		wantUnavailable(t, err, "Install", "VIVARIUM_DATABASE_URL", cfg.BinDir)
-	})
-	t.Run("data of another major version", func(t *testing.T) {
-		dir := seeded(t)
-		version := filepath.Join(dir, "data", "PG_VERSION")
-		if err := os.WriteFile(version, []byte("99\n"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		_, err := cluster.Start(t.Context(), config(t, dir))
-		wantUnavailable(t, err, "PostgreSQL 99", "pg_upgrade")
-	})
-	t.Run("a folder that is no database", func(t *testing.T) {
-		dir := seeded(t)
-		if err := os.RemoveAll(filepath.Join(dir, "data")); err != nil {
-			t.Fatal(err)
-		}
-		precious := filepath.Join(dir, "data", "precious")
-		if err := os.MkdirAll(precious, 0o700); err != nil {
-			t.Fatal(err)
-		}
-		_, err := cluster.Start(t.Context(), config(t, dir))
-		wantUnavailable(t, err, "no database")
-		if _, err := os.Stat(precious); err != nil {
-			t.Errorf("want it left alone, got %v", err)
-		}
-	})
-	t.Run("a configuration that PostgreSQL refuses", func(t *testing.T) {
-		dir := seeded(t)
-		f, err := os.OpenFile(filepath.Join(dir, "data", "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := f.WriteString("no_such_setting = 1\n"); err != nil {
-			t.Fatal(err)
-		}
-		if err := f.Close(); err != nil {
-			t.Fatal(err)
-		}
-		_, err = cluster.Start(t.Context(), config(t, dir))
-		wantUnavailable(t, err, "no_such_setting", filepath.Join(dir, "log"))
-	})
-	t.Run("a folder that the database's user cannot get to", func(t *testing.T) {
-		if os.Geteuid() != 0 {
-			t.Skip("only root runs the database as somebody else")
-		}
-		closed := filepath.Join(filepath.Dir(openDir(t)), "closed")
-		if err := os.Mkdir(closed, 0o700); err != nil {
-			t.Fatal(err)
-		}
-		_, err := cluster.Start(t.Context(), config(t, filepath.Join(closed, "postgres")))
-		wantUnavailable(t, err, "chmod o+x "+closed, "/var/lib/vivarium")
-	})
-	t.Run("a folder of somebody else", func(t *testing.T) {
-		if os.Geteuid() != 0 {
-			t.Skip("only root can give a folder away")
-		}
-		dir := openDir(t)
-		if err := os.Mkdir(dir, 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, "precious"), nil, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		_, err := cluster.Start(t.Context(), config(t, dir))
-		wantUnavailable(t, err, "chown")
-	})
 }
 
 func TestOldLogsAreRemoved(t *testing.T) {
