@@ -117,14 +117,14 @@ func (a *API) guard(w http.ResponseWriter, r *http.Request) bool {
 	case r.URL.Host != "" || r.URL.Scheme != "" || !strings.HasPrefix(r.URL.Path, "/"):
 		return refuse(http.StatusMisdirectedRequest, "This server is no proxy: ask for a path.")
 	case !a.hosts[r.Host] && isUpgrade(r.Header):
-		a.auditDenial(ctx, auth.Principal{}, "http.host", r.Method+" "+shorten(r.URL.Path))
+		a.auditDenial(ctx, auth.Principal{}, "http.host", r.Method+" "+place(r.URL.Path))
 		return refuse(http.StatusForbidden, "WebSockets may only be opened by this server's own pages.")
 	case !a.hosts[r.Host] && !probe: // orchestrators probe by address
 		return refuse(http.StatusMisdirectedRequest, "This server is reached at "+a.cfg.PublicURL.String()+
 			". Its operator can change that with --public-url.")
 	}
 	if why := a.crossOrigin(r); why != "" {
-		a.auditDenial(ctx, auth.Principal{}, "http.origin", r.Method+" "+shorten(r.URL.Path))
+		a.auditDenial(ctx, auth.Principal{}, "http.origin", r.Method+" "+place(r.URL.Path))
 		return refuse(http.StatusForbidden, why)
 	}
 	if r.URL.Path == "/api" || strings.HasPrefix(r.URL.Path, "/api/") {
@@ -136,6 +136,14 @@ func (a *API) guard(w http.ResponseWriter, r *http.Request) bool {
 		return false
 	}
 	return true
+}
+
+// place is a path for the audit log, without the names that users gave their files.
+func place(p string) string {
+	if at := strings.Index(p, "/files/"); at >= 0 {
+		p = p[:at+len("/files/")] + "…"
+	}
+	return shorten(p)
 }
 
 // clean reports whether the mux takes the path as it is. It redirects others, which may look like another host's.

@@ -59,6 +59,13 @@ type panicking struct{}
 func (panicking) Error() string { panic("boom") }
 func (panicking) As(any) bool   { panic("boom") }
 
+func TestWhatHumaSaysOfAServersErrorIsNotShown(t *testing.T) {
+	p := problemOfHuma(context.Background(), 500, "cannot read /var/lib/secret", []error{errors.New("secret")})
+	if strings.Contains(fmt.Sprintf("%+v", *p), "secret") || p.Detail != internalDetail {
+		t.Errorf("got %+v", *p)
+	}
+}
+
 func TestRetryAfterIsInWholeSecondsAndNeverZero(t *testing.T) {
 	for after, want := range map[time.Duration]string{time.Millisecond: "1", 1500 * time.Millisecond: "2", time.Minute: "60"} {
 		p := problemOf(context.Background(), fault.New(fault.Exhausted, "Wait.").After(after))
