@@ -9,6 +9,8 @@ import (
 	"os/signal"
 	"strings"
 	"sync"
+	"text/tabwriter"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -17,6 +19,7 @@ import (
 
 type userCommands struct {
 	Add           userAddCommand   `cmd:"" help:"Make an account. The password is asked for, or read from standard input."`
+	List          userListCommand  `cmd:"" help:"Print the accounts, one a line."`
 	ResetPassword userResetCommand `cmd:"" help:"Give an account another password, and end all its logins."`
 }
 
@@ -44,6 +47,34 @@ func (c *userAddCommand) Run() error {
 	}
 	fmt.Printf("The account %s was made.\n", user.Username)
 	return nil
+}
+
+type userListCommand struct{ settings }
+
+// Run prints the name of each account, when it was made, and what is special about it.
+func (c *userListCommand) Run() error {
+	cfg, log, err := c.complete()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := interrupted()
+	defer cancel()
+	users, err := app.Users(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	for _, u := range users {
+		role := ""
+		if u.Admin {
+			role = "administrator"
+		}
+		if u.Disabled {
+			role = strings.TrimSpace(role + " disabled")
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\n", u.Username, u.CreatedAt.UTC().Format(time.DateOnly), role)
+	}
+	return table.Flush()
 }
 
 type userResetCommand struct {

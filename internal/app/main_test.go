@@ -337,6 +337,9 @@ func TestAccountsAreMadeWhetherOrNotAServerRuns(t *testing.T) {
 	if _, err := AddUser(ctx, i.cfg, log, "EVE", password, false); err == nil {
 		t.Error("the name was given twice")
 	}
+	if users, err := Users(ctx, i.cfg, log); err != nil || len(users) != 2 || users[0].Username != "ada" || !users[0].Admin || users[1].Admin {
+		t.Errorf("want ada, who administers, and eve, got %+v (%v)", users, err)
+	}
 	login := func(password string) (int, string) {
 		status, _, cookie := ask(t, "POST", m.URL()+"/api/v1/auth/login", "", fmt.Sprintf(`{"username":"eve","password":%q}`, password))
 		return status, cookie

@@ -27,6 +27,17 @@ func AddUser(ctx context.Context, cfg config.Config, log *slog.Logger, username,
 	return user, err
 }
 
+// Users returns every account, ordered by name.
+func Users(ctx context.Context, cfg config.Config, log *slog.Logger) ([]auth.User, error) {
+	var users []auth.User
+	err := withDatabase(ctx, cfg, log, func(db *postgres.DB) error {
+		var err error
+		users, err = db.Users(ctx)
+		return err
+	})
+	return users, err
+}
+
 // ResetPassword gives an account another password and ends all its logins.
 func ResetPassword(ctx context.Context, cfg config.Config, log *slog.Logger, username, password string) error {
 	return withDatabase(ctx, cfg, log, func(db *postgres.DB) error {

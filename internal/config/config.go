@@ -36,7 +36,7 @@ type Config struct {
 	SandboxProcs   int      `name:"sandbox-processes" default:"256" env:"VIVARIUM_SANDBOX_PROCESSES" help:"Processes and threads in one sandbox."`
 	SandboxDisk    Bytes    `default:"2GiB" env:"VIVARIUM_SANDBOX_DISK" help:"What one sandbox may write outside of its home."`
 	SandboxHome    Bytes    `default:"2GiB" env:"VIVARIUM_SANDBOX_HOME" help:"What may be in a workspace's home."`
-	FileBytes      Bytes    `name:"file-size" default:"16MiB" env:"VIVARIUM_FILE_SIZE" help:"Largest file that is stored."`
+	FileBytes      Bytes    `name:"file-size" default:"64MiB" env:"VIVARIUM_FILE_SIZE" help:"Largest file that is stored."`
 	WorkspaceBytes Bytes    `name:"workspace-size" default:"1GiB" env:"VIVARIUM_WORKSPACE_SIZE" help:"All files of one workspace."`
 	WorkspaceItems int      `default:"20000" env:"VIVARIUM_WORKSPACE_ITEMS" help:"Files, folders and links in one workspace."`
 	Workspaces     int      `default:"100" env:"VIVARIUM_WORKSPACES" help:"Workspaces of one owner."`

@@ -73,6 +73,20 @@ func (db *DB) UserByName(ctx context.Context, name string) (auth.User, string, e
 	return userOf(row), row.PasswordHash, err
 }
 
+// Users returns every account, ordered by name without regard to case.
+func (db *DB) Users(ctx context.Context) ([]auth.User, error) {
+	var users []auth.User
+	err := db.read(ctx, func(ctx context.Context, q *sqlcgen.Queries) error {
+		rows, err := q.Users(ctx)
+		users = nil
+		for _, row := range rows {
+			users = append(users, userOf(row))
+		}
+		return err
+	})
+	return users, err
+}
+
 // UserByID implements auth.Store.
 func (db *DB) UserByID(ctx context.Context, id uuid.UUID) (auth.User, error) {
 	var row sqlcgen.User

@@ -16,6 +16,9 @@ SELECT * FROM users WHERE username_key = @username_key;
 -- name: UserByID :one
 SELECT * FROM users WHERE id = @id;
 
+-- name: Users :many
+SELECT * FROM users ORDER BY username_key;
+
 -- name: SetPasswordHash :execrows
 UPDATE users SET password_hash = @password_hash WHERE id = @id;
 

@@ -262,3 +262,35 @@ func (q *Queries) UserByKey(ctx context.Context, usernameKey string) (User, erro
 	)
 	return i, err
 }
+
+const Users = `-- name: Users :many
+SELECT id, username, username_key, password_hash, admin, disabled, created_at FROM users ORDER BY username_key
+`
+
+func (q *Queries) Users(ctx context.Context) ([]User, error) {
+	rows, err := q.db.Query(ctx, Users)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []User
+	for rows.Next() {
+		var i User
+		if err := rows.Scan(
+			&i.ID,
+			&i.Username,
+			&i.UsernameKey,
+			&i.PasswordHash,
+			&i.Admin,
+			&i.Disabled,
+			&i.CreatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
