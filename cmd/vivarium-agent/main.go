@@ -24,7 +24,7 @@ func main() {
 }
 
 func run(args []string, in io.Reader, out io.Writer) error {
-	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	log := slog.New(slog.NewTextHandler(agent.Lossy(os.Stderr), nil))
 	if len(args) == 0 {
 		return fmt.Errorf("usage: vivarium-agent serve | connect | files | -version")
 	}

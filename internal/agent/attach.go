@@ -103,11 +103,14 @@ func (p *pty) receive(r *bufio.Reader, viewer *terminal.Viewer, write bool) {
 		}
 		switch kind {
 		case agentproto.Input:
-			if write && !p.input.put(payload, false) {
-				viewer.Exempt(true)
-				p.input.put(payload, true)
-				viewer.Exempt(false)
+			if !write || p.input.put(payload, 0) {
+				break
 			}
+			viewer.Exempt(true)
+			if !p.input.put(payload, inputPatience) {
+				return
+			}
+			viewer.Exempt(false)
 		case agentproto.Resize:
 			cols, rows := agentproto.ParseSize(payload)
 			viewer.Resize(terminal.Size{Cols: cols, Rows: rows})

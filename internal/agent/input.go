@@ -3,10 +3,15 @@ package agent
 import (
 	"io"
 	"sync"
+	"time"
 )
 
 // maxInput bounds what is typed but not yet taken by the terminal, in bytes.
 const maxInput = 1 << 20
+
+// inputPatience is how long somebody's input may wait for room before the connection is given up. A lost connection is not
+// noticed meanwhile, because nobody reads it.
+const inputPatience = 10 * time.Second
 
 // keepInput is the largest buffer that is kept for the next input.
 const keepInput = 64 << 10
@@ -28,16 +33,21 @@ func newInputQueue(to io.Writer) *inputQueue {
 	return q
 }
 
-// put queues p if there is room, or when wait is set blocks until there is. It reports whether p was taken; input for a
-// terminal that has ended is taken and forgotten.
-func (q *inputQueue) put(p []byte, wait bool) bool {
+// put queues p, and waits as long as it may for room. It reports whether p was taken; input for a terminal that has
+// ended is taken and forgotten.
+func (q *inputQueue) put(p []byte, patience time.Duration) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for !q.closed && len(q.pending)+len(p) > maxInput {
-		if !wait {
-			return false
+	if full := func() bool { return !q.closed && len(q.pending)+len(p) > maxInput }; full() {
+		deadline := time.Now().Add(patience)
+		wake := time.AfterFunc(patience, q.room.Broadcast)
+		defer wake.Stop()
+		for full() {
+			if !time.Now().Before(deadline) {
+				return false
+			}
+			q.room.Wait()
 		}
-		q.room.Wait()
 	}
 	if !q.closed {
 		q.pending = append(q.pending, p...)

@@ -69,7 +69,7 @@ type box struct {
 
 func privileged() bool { return os.Getuid() == 0 }
 
-func newBox(t *testing.T) *box {
+func newBox(t *testing.T, flags ...string) *box {
 	t.Helper()
 	top, err := os.MkdirTemp("", "vivarium-box-")
 	if err != nil {
@@ -84,7 +84,8 @@ func newBox(t *testing.T) *box {
 			t.Fatal(err)
 		}
 	}
-	argv := []string{program, "serve", "-root", b.root, "-home", b.home, "-socket", b.socket}
+	argv := append([]string{program, "serve", "-root", b.root, "-home", b.home, "-socket", b.socket}, flags...)
+	serve := argv
 	if privileged() {
 		for _, dir := range []string{b.root, b.home} {
 			if err := os.Chown(dir, sandboxUID, sandboxUID); err != nil {
@@ -96,7 +97,7 @@ func newBox(t *testing.T) *box {
 			"--bounding-set", caps, "--inh-caps", "-all", "--clear-groups", "--"}, argv...)
 	}
 	if runsc != "" {
-		b.gvisor = b.bundle(top, argv[len(argv)-8:])
+		b.gvisor = b.bundle(top, serve)
 		argv = b.runsc("run", "--bundle", top, b.gvisor)
 	}
 	b.cmd = exec.Command(argv[0], argv[1:]...)
@@ -151,7 +152,13 @@ func (b *box) kill() {
 	}
 }
 
-func (b *box) options() Options { return Options{MaxFile: 4 << 20} }
+func (b *box) options() Options {
+	o := Options{MaxFile: 4 << 20}
+	if b.gvisor != "" {
+		o.Isolation = "gvisor"
+	}
+	return o
+}
 
 // client connects over the agent's own stdio.
 func (b *box) client() *Client {

@@ -25,6 +25,7 @@ type box struct {
 	spec     sandbox.Spec
 	files    map[string]boxItem
 	watchers map[chan []string]struct{}
+	closed   string        // no writes below this folder
 	fails    int           // so many of the next calls fail
 	dead     chan struct{} // closed when the sandbox is gone
 	links    []*link
@@ -181,6 +182,9 @@ func (l *link) put(p string, i boxItem, e workspace.Expect) error {
 	return l.call(func() error {
 		if err := l.meets(p, e); err != nil {
 			return err
+		}
+		if l.box.closed != "" && strings.HasPrefix(p, l.box.closed+"/") {
+			return fault.New(fault.Forbidden, "Permission denied.")
 		}
 		l.box.overwrite(p)
 		putInto(l.box.files, p, i)

@@ -166,7 +166,7 @@ func (r *round) carryOut(ctx context.Context, actions []workspace.Action, notSav
 	if err := r.pull(ctx, actions, notSaved); err != nil {
 		return conflicts, err
 	}
-	return conflicts, r.push(ctx, actions)
+	return conflicts, r.push(ctx, actions, notSaved)
 }
 
 // keepLosers stores the conflict copies, and returns the actions that are left to do.
@@ -355,12 +355,12 @@ func (r *round) readTheirs(ctx context.Context, a workspace.Action) (workspace.S
 }
 
 // push brings what the store changed into the sandbox, each step only if the sandbox still has what was seen.
-func (r *round) push(ctx context.Context, actions []workspace.Action) error {
+func (r *round) push(ctx context.Context, actions []workspace.Action, notSaved map[string]NotSaved) error {
 	for _, a := range slices.Backward(actions) {
 		if a.Op != workspace.Push || a.Theirs == nil || a.Ours != nil && (a.Ours.Kind == workspace.Folder) == (a.Theirs.Kind == workspace.Folder) {
 			continue
 		}
-		if err := r.settle(a, forget(a.Path), r.agent.Remove(ctx, a.Path, expectOf(a.Theirs))); err != nil {
+		if err := r.settle(a, forget(a.Path), r.agent.Remove(ctx, a.Path, expectOf(a.Theirs)), notSaved); err != nil {
 			return err
 		}
 	}
@@ -392,22 +392,30 @@ func (r *round) push(ctx context.Context, actions []workspace.Action) error {
 			err = r.agent.Put(ctx, a.Path, content, a.Ours.Executable, expect)
 		}
 		done := baseOf(a.Path, a.Ours.Kind, a.Ours.Executable, a.Ours.Hash, a.Ours.Target)
-		if err := r.settle(a, done, err); err != nil {
+		if err := r.settle(a, done, err, notSaved); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// settle notes a step in the sandbox that was done, and one that was not because the sandbox changed as one to look at
-// again. Other errors end the round.
-func (r *round) settle(a workspace.Action, done workspace.BaseChange, err error) error {
+// settle notes a step in the sandbox that was done, one that was not because the sandbox changed as one to look at again,
+// and one that the sandbox refuses, such as a write below a folder that its user has closed, as a difference for the user
+// to know. Other errors end the round.
+func (r *round) settle(a workspace.Action, done workspace.BaseChange, err error, notSaved map[string]NotSaved) error {
 	switch {
 	case err == nil:
 		r.base = append(r.base, done)
 		return nil
 	case fault.Is(err, fault.Conflict), fault.Is(err, fault.NotFound):
 		r.lookAgain(a.Path)
+		return nil
+	case fault.Is(err, fault.Forbidden), fault.Is(err, fault.Invalid), fault.Is(err, fault.TooLarge), fault.Is(err, fault.Exhausted):
+		differs := NotSaved{Path: a.Path, Reason: "The stored version could not be brought into the sandbox: " + fault.MessageOf(err)}
+		if a.Ours != nil {
+			differs.Size = a.Ours.Size
+		}
+		notSaved[a.Path] = differs
 		return nil
 	default:
 		return err
@@ -438,7 +446,7 @@ func (r *round) setBase(ctx context.Context) error {
 // publish replaces what is known not to be saved within the scope.
 func (s *syncer) publish(sc scope, notSaved map[string]NotSaved, conflicts []Conflict) {
 	for p := range s.notSaved {
-		if sc.holds(p) {
+		if p == "." || sc.holds(p) {
 			delete(s.notSaved, p)
 		}
 	}

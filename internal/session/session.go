@@ -26,7 +26,8 @@ type Agent interface {
 // Connect makes an Agent of a byte stream that a driver dialled. It closes the stream when it fails.
 type Connect func(ctx context.Context, stream io.ReadWriteCloser) (Agent, error)
 
-// NotSaved is something in a sandbox that the workspace does not store.
+// NotSaved is something in a sandbox that the workspace does not store, or that is stored differently. Path "." means all
+// of it.
 type NotSaved struct {
 	Path   string
 	Reason string

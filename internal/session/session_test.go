@@ -310,6 +310,28 @@ func TestWhatCannotBeStoredIsNamedWithItsReasonAndKeepsNothingElseBack(t *testin
 	eventually(t, "what is gone is named no more", func() bool { return len(p.view().NotSaved) == 2 })
 }
 
+func TestAWriteThatTheSandboxRefusesIsToldAndKeepsNothingElseBack(t *testing.T) {
+	p := newPlace(t)
+	p.save("locked/a.txt", "one")
+	box := p.start()
+	p.flush()
+	box.mu.Lock()
+	box.closed = "locked"
+	box.mu.Unlock()
+	p.save("locked/a.txt", "two")
+	p.save("open.txt", "free")
+	p.flush()
+	if got, _ := box.read("open.txt"); got != "free" {
+		t.Fatalf("want the other save in the sandbox, got %q", got)
+	}
+	if list := p.view().NotSaved; len(list) != 1 || list[0].Path != "locked/a.txt" || !strings.Contains(list[0].Reason, "Permission denied") {
+		t.Fatalf("want the refusal told, got %+v", list)
+	}
+	if got, _ := p.stored("locked/a.txt"); got != "two" {
+		t.Fatalf("want the save kept, got %q", got)
+	}
+}
+
 func TestZ1_AStrangersSessionDoesNotExist(t *testing.T) {
 	p := newPlace(t)
 	p.start()

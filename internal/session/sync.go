@@ -180,6 +180,9 @@ func (s *syncer) run(ctx context.Context) {
 		tries++
 		if err != nil {
 			again = scope
+			if fault.Is(err, fault.Exhausted) { // more than a scan may list: nothing is stored until there is less
+				s.publish(scope, map[string]NotSaved{".": {Path: ".", Reason: fault.MessageOf(err)}}, nil)
+			}
 			s.live.log.Info("a sync round did not succeed", "session", s.live.id(), "try", tries, "err", err)
 		}
 		wait := min(10*time.Millisecond<<min(tries, 9), 5*time.Second)

@@ -23,11 +23,8 @@ type Worker struct {
 	tree    *tree
 	sums    *sums
 	log     *slog.Logger
-	watches chan struct{} // one token for each watch under way
+	watches watches
 }
-
-// maxWatches bounds the watches under way: one of the server, and those that it left when its connection broke.
-const maxWatches = 4
 
 // New returns the handler for the workspace in the folder root. It hides the process from its own user's debuggers and
 // sets the mask of the modes of new files, so it must be the only work of its process.
@@ -37,15 +34,16 @@ func New(root string, log *slog.Logger) (http.Handler, error) {
 		log.Info("the file worker stays open to its user's debuggers", "err", err)
 	}
 	unix.Umask(0o022)
-	return newWorker(root, log)
+	_, handler, err := newWorker(root, log)
+	return handler, err
 }
 
-func newWorker(root string, log *slog.Logger) (http.Handler, error) {
+func newWorker(root string, log *slog.Logger) (*Worker, http.Handler, error) {
 	t, err := openTree(root)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	w := &Worker{tree: t, sums: newSums(), log: log, watches: make(chan struct{}, maxWatches)}
+	w := &Worker{tree: t, sums: newSums(), log: log}
 	mux := http.NewServeMux()
 	for pattern, f := range map[string]func(http.ResponseWriter, *http.Request) error{
 		"POST /v1/files/scan":   w.scan,
@@ -59,7 +57,7 @@ func newWorker(root string, log *slog.Logger) (http.Handler, error) {
 	} {
 		mux.HandleFunc(pattern, agentproto.Handler(f, w.failed))
 	}
-	return mux, nil
+	return w, mux, nil
 }
 
 // failed makes an answer of an error that is no refusal: what the system said about a file.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -19,20 +20,41 @@ const (
 	pollEvery = 2 * time.Second
 )
 
+// maxWatches bounds the watches under way.
+const maxWatches = 2
+
+// watches are those under way, the oldest first. The server needs one; others were left when its connection broke and
+// have not noticed yet. So a new one is never refused: it ends the oldest.
+type watches struct {
+	mu  sync.Mutex
+	end []*context.CancelFunc
+}
+
+// begin notes a watch that cancel ends, and returns what to call when it has ended.
+func (w *watches) begin(cancel context.CancelFunc) (ended func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for len(w.end) >= maxWatches {
+		(*w.end[0])()
+		w.end = w.end[1:]
+	}
+	w.end = append(w.end, &cancel)
+	return func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.end = slices.DeleteFunc(w.end, func(one *context.CancelFunc) bool { return one == &cancel })
+	}
+}
+
 // watch tells of changes until the stream is lost.
 func (w *Worker) watch(rw http.ResponseWriter, r *http.Request) error {
-	select {
-	case w.watches <- struct{}{}:
-		defer func() { <-w.watches }()
-	default:
-		return agentproto.Refuse(agentproto.Exhausted, "%d watches are under way already", maxWatches)
-	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
+	defer w.watches.begin(cancel)()
 	news := newBatch()
 	var readers sync.WaitGroup
 	defer readers.Wait()
-	defer cancel()
+	defer cancel() // before the wait: it ends the reader
 	poll := true
 	watching, err := newInotify(w.tree, r.URL.Query()["ignore"])
 	if err == nil {
