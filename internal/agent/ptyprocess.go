@@ -83,7 +83,8 @@ func command(o terminal.Options) (path string, argv []string) {
 
 func (p *pty) state() terminal.State {
 	end, exit := p.stream.Position()
-	return terminal.State{ID: p.id, Kind: p.kind, Title: p.title, Size: p.stream.Size(), Started: p.started, End: end, Exit: exit}
+	return terminal.State{ID: p.id, Kind: p.kind, Title: p.title, Size: p.stream.Size(), Started: p.started, End: end, Exit: exit,
+		Busy: exit == nil && (p.kind == terminal.Run || p.signal(0) > 1)}
 }
 
 // resize is called by the stream. A master that is closed already needs no size.

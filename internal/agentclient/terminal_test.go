@@ -133,6 +133,31 @@ func TestAShellEchoesAndKnowsItsSize(t *testing.T) {
 	}
 }
 
+func TestATerminalIsBusyWhileSomethingRunsInIt(t *testing.T) {
+	b := newBox(t)
+	c := b.client()
+	if _, err := c.OpenTerminal(b.ctx(), terminal.Options{ID: "shell", Kind: terminal.Shell, Title: "bash", Size: size}); err != nil {
+		t.Fatal(err)
+	}
+	busy := func() bool {
+		list, err := c.Terminals(b.ctx())
+		if err != nil || len(list) != 1 {
+			t.Fatalf("got %+v, %v", list, err)
+		}
+		return list[0].Busy
+	}
+	s := attach(t, c, "shell", terminal.AttachOptions{Size: size, Write: true})
+	eventually(t, "a shell at its prompt is not busy", func() bool { return !busy() })
+	s.typeIn("echo be\"\"gun; sleep 60\n")
+	s.until("begun")
+	eventually(t, "a shell with a program is busy", busy)
+	s.typeIn("\x03")
+	eventually(t, "it is not after the program's end", func() bool { return !busy() })
+	s.typeIn("sleep 60 & echo back\"\"ground\n")
+	s.until("background")
+	eventually(t, "a job in the background counts", busy)
+}
+
 func TestAProgramsEndIsTold(t *testing.T) {
 	c := newBox(t).client()
 	for _, row := range []struct {

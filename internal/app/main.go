@@ -166,8 +166,11 @@ func (m *Main) startDomain(ctx context.Context, db *database, keys *workspace.Ke
 	}
 	m.stop(release)
 	m.sessions = session.New(session.Config{Store: db.DB, Driver: m.options.Driver, Connect: m.options.Connect, Files: m.files,
-		Isolation: sandbox.Isolation(m.cfg.Isolation), Limits: m.limits(), Server: server, Lease: lease, Log: m.log})
+		Isolation: sandbox.Isolation(m.cfg.Isolation), Limits: m.limits(), Policy: m.policy(), Server: server, Lease: lease, Log: m.log})
 	m.stop(m.sessions.Close)
+	if m.cfg.EndSessions {
+		m.stop(m.endSessions)
+	}
 	return m.sessions.Recover(ctx)
 }
 
@@ -179,6 +182,25 @@ func (m *Main) driverConfig(installation uuid.UUID, data *folder) oci.Config {
 func (m *Main) limits() sandbox.Limits {
 	return sandbox.Limits{CPUs: m.cfg.SandboxCPUs, MemoryBytes: int64(m.cfg.SandboxMemory), Processes: m.cfg.SandboxProcs,
 		DiskBytes: int64(m.cfg.SandboxDisk), HomeBytes: int64(m.cfg.SandboxHome)}
+}
+
+// sessionWarning is how long before its end by age a session's pages are told.
+const sessionWarning = 10 * time.Minute
+
+// endTimeout bounds the end of all sessions at a stop: their last changes are stored first.
+const endTimeout = time.Minute
+
+func (m *Main) policy() session.Policy {
+	return session.Policy{IdleAfter: m.cfg.IdleAfter, MaxAge: m.cfg.SessionMaxAge, Warning: sessionWarning, PerUser: m.cfg.UserSessions,
+		Total: m.cfg.Sessions, StartsPerMinute: m.cfg.UserStarts}
+}
+
+func (m *Main) endSessions() {
+	ctx, cancel := context.WithTimeout(context.Background(), endTimeout)
+	defer cancel()
+	if err := m.sessions.EndAll(ctx, "The server was stopped. Your files are stored."); err != nil {
+		m.log.Warn("not all sessions could be ended", "err", err)
+	}
 }
 
 func (m *Main) connect(ctx context.Context, stream io.ReadWriteCloser) (session.Agent, error) {

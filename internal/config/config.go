@@ -12,43 +12,51 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // Config is everything that can be set. The tags are for kong: each field is a flag, and an environment variable with the
 // prefix VIVARIUM_.
 type Config struct {
-	Listen         string   `default:"127.0.0.1:8080" env:"VIVARIUM_LISTEN" placeholder:"ADDRESS" help:"Address and port to listen on; port 0 takes a free one."`
-	PublicURL      string   `name:"public-url" env:"VIVARIUM_PUBLIC_URL" placeholder:"URL" help:"How people reach the server: scheme, host and port. Other hosts and origins are refused. Default: localhost with the port listened on."`
-	AllowOrigin    []string `env:"VIVARIUM_ALLOW_ORIGIN" placeholder:"ORIGIN" help:"Further origins whose pages may use the API, such as that of the web client's development server."`
-	TrustedProxy   []string `env:"VIVARIUM_TRUSTED_PROXY" placeholder:"CIDR" help:"Addresses of reverse proxies whose X-Forwarded-For is believed."`
-	TLSCert        string   `name:"tls-cert" env:"VIVARIUM_TLS_CERT" placeholder:"FILE" help:"Certificate chain (PEM), to serve HTTPS without a proxy."`
-	TLSKey         string   `name:"tls-key" env:"VIVARIUM_TLS_KEY" placeholder:"FILE" help:"Private key of the certificate (PEM)."`
-	DataDir        string   `env:"VIVARIUM_DATA_DIR" placeholder:"FOLDER" help:"Keys, sandboxes and the embedded database. Default: /var/lib/vivarium for root, else in the home."`
-	DatabaseURL    Secret   `name:"database-url" env:"VIVARIUM_DATABASE_URL" placeholder:"URL" help:"PostgreSQL to use instead of the embedded one. Set it in the environment: a flag is visible to every user of the machine."`
-	PostgresBin    string   `env:"VIVARIUM_POSTGRES_BIN" placeholder:"FOLDER" help:"PostgreSQL's programs for the embedded database. Default: found."`
-	Registration   string   `default:"closed" env:"VIVARIUM_REGISTRATION" placeholder:"open|closed" help:"Whether anybody may make an account."`
-	Isolation      string   `default:"gvisor" env:"VIVARIUM_ISOLATION" placeholder:"gvisor" help:"The boundary between a sandbox and this machine."`
-	Runsc          string   `env:"VIVARIUM_RUNSC" placeholder:"FILE" help:"gVisor's runsc. Default: beside this program, else in PATH."`
-	RootFS         string   `name:"rootfs" env:"VIVARIUM_ROOTFS" placeholder:"FOLDER" help:"The sandboxes' root file system. Default: rootfs beside this program's folder."`
-	Agent          string   `env:"VIVARIUM_AGENT" placeholder:"FILE" help:"The vivarium-agent program for sandboxes. Default: beside this program."`
-	SandboxCPUs    float64  `name:"sandbox-cpus" default:"1" env:"VIVARIUM_SANDBOX_CPUS" help:"Processor time of one sandbox; 1 is one core."`
-	SandboxMemory  Bytes    `default:"1GiB" env:"VIVARIUM_SANDBOX_MEMORY" help:"Memory of one sandbox."`
-	SandboxProcs   int      `name:"sandbox-processes" default:"256" env:"VIVARIUM_SANDBOX_PROCESSES" help:"Processes and threads in one sandbox."`
-	SandboxDisk    Bytes    `default:"2GiB" env:"VIVARIUM_SANDBOX_DISK" help:"What one sandbox may write outside of its home."`
-	SandboxHome    Bytes    `default:"2GiB" env:"VIVARIUM_SANDBOX_HOME" help:"What may be in a workspace's home."`
-	FileBytes      Bytes    `name:"file-size" default:"64MiB" env:"VIVARIUM_FILE_SIZE" help:"Largest file that is stored."`
-	WorkspaceBytes Bytes    `name:"workspace-size" default:"1GiB" env:"VIVARIUM_WORKSPACE_SIZE" help:"All files of one workspace."`
-	WorkspaceItems int      `default:"20000" env:"VIVARIUM_WORKSPACE_ITEMS" help:"Files, folders and links in one workspace."`
-	Workspaces     int      `default:"100" env:"VIVARIUM_WORKSPACES" help:"Workspaces of one owner."`
-	LogFormat      string   `default:"text" env:"VIVARIUM_LOG_FORMAT" placeholder:"text|json" help:"Format of the log on standard error."`
-	LogLevel       string   `default:"info" env:"VIVARIUM_LOG_LEVEL" placeholder:"debug|info|warn|error" help:"Lowest level that is logged."`
+	Listen         string        `default:"127.0.0.1:8080" env:"VIVARIUM_LISTEN" placeholder:"ADDRESS" help:"Address and port to listen on; port 0 takes a free one."`
+	PublicURL      string        `name:"public-url" env:"VIVARIUM_PUBLIC_URL" placeholder:"URL" help:"How people reach the server: scheme, host and port. Other hosts and origins are refused. Default: localhost with the port listened on."`
+	AllowOrigin    []string      `env:"VIVARIUM_ALLOW_ORIGIN" placeholder:"ORIGIN" help:"Further origins whose pages may use the API, such as that of the web client's development server."`
+	TrustedProxy   []string      `env:"VIVARIUM_TRUSTED_PROXY" placeholder:"CIDR" help:"Addresses of reverse proxies whose X-Forwarded-For is believed."`
+	TLSCert        string        `name:"tls-cert" env:"VIVARIUM_TLS_CERT" placeholder:"FILE" help:"Certificate chain (PEM), to serve HTTPS without a proxy."`
+	TLSKey         string        `name:"tls-key" env:"VIVARIUM_TLS_KEY" placeholder:"FILE" help:"Private key of the certificate (PEM)."`
+	DataDir        string        `env:"VIVARIUM_DATA_DIR" placeholder:"FOLDER" help:"Keys, sandboxes and the embedded database. Default: /var/lib/vivarium for root, else in the home."`
+	DatabaseURL    Secret        `name:"database-url" env:"VIVARIUM_DATABASE_URL" placeholder:"URL" help:"PostgreSQL to use instead of the embedded one. Set it in the environment: a flag is visible to every user of the machine."`
+	PostgresBin    string        `env:"VIVARIUM_POSTGRES_BIN" placeholder:"FOLDER" help:"PostgreSQL's programs for the embedded database. Default: found."`
+	Registration   string        `default:"closed" env:"VIVARIUM_REGISTRATION" placeholder:"open|closed" help:"Whether anybody may make an account."`
+	Isolation      string        `default:"gvisor" env:"VIVARIUM_ISOLATION" placeholder:"gvisor" help:"The boundary between a sandbox and this machine."`
+	Runsc          string        `env:"VIVARIUM_RUNSC" placeholder:"FILE" help:"gVisor's runsc. Default: beside this program, else in PATH."`
+	RootFS         string        `name:"rootfs" env:"VIVARIUM_ROOTFS" placeholder:"FOLDER" help:"The sandboxes' root file system. Default: rootfs beside this program's folder."`
+	Agent          string        `env:"VIVARIUM_AGENT" placeholder:"FILE" help:"The vivarium-agent program for sandboxes. Default: beside this program."`
+	SandboxCPUs    float64       `name:"sandbox-cpus" default:"1" env:"VIVARIUM_SANDBOX_CPUS" help:"Processor time of one sandbox; 1 is one core."`
+	SandboxMemory  Bytes         `default:"1GiB" env:"VIVARIUM_SANDBOX_MEMORY" help:"Memory of one sandbox."`
+	SandboxProcs   int           `name:"sandbox-processes" default:"256" env:"VIVARIUM_SANDBOX_PROCESSES" help:"Processes and threads in one sandbox."`
+	SandboxDisk    Bytes         `default:"2GiB" env:"VIVARIUM_SANDBOX_DISK" help:"What one sandbox may write outside of its home."`
+	SandboxHome    Bytes         `default:"2GiB" env:"VIVARIUM_SANDBOX_HOME" help:"What may be in a workspace's home."`
+	FileBytes      Bytes         `name:"file-size" default:"64MiB" env:"VIVARIUM_FILE_SIZE" help:"Largest file that is stored."`
+	WorkspaceBytes Bytes         `name:"workspace-size" default:"1GiB" env:"VIVARIUM_WORKSPACE_SIZE" help:"All files of one workspace."`
+	WorkspaceItems int           `default:"20000" env:"VIVARIUM_WORKSPACE_ITEMS" help:"Files, folders and links in one workspace."`
+	Workspaces     int           `default:"100" env:"VIVARIUM_WORKSPACES" help:"Workspaces of one owner."`
+	IdleAfter      time.Duration `default:"30m" env:"VIVARIUM_IDLE_AFTER" help:"A session ends when nobody looks and nothing runs for so long; 0: never."`
+	SessionMaxAge  time.Duration `name:"session-max-age" default:"24h" env:"VIVARIUM_SESSION_MAX_AGE" help:"The longest that a session may run, whatever runs in it; 0: no bound."`
+	UserSessions   int           `name:"user-sessions" default:"5" env:"VIVARIUM_USER_SESSIONS" help:"Live sessions that one user has started; 0: no bound."`
+	Sessions       int           `name:"sessions" default:"0" env:"VIVARIUM_SESSIONS" help:"Live sessions in all; 0: no bound."`
+	UserStarts     int           `name:"user-starts" default:"20" env:"VIVARIUM_USER_STARTS" help:"Sessions that one user may start within a minute; 0: no bound."`
+	EndSessions    bool          `name:"end-sessions" env:"VIVARIUM_END_SESSIONS" help:"End all sessions when the server stops, for a machine that is to be switched off. Else they go on for the next server."`
+	LogFormat      string        `default:"text" env:"VIVARIUM_LOG_FORMAT" placeholder:"text|json" help:"Format of the log on standard error."`
+	LogLevel       string        `default:"info" env:"VIVARIUM_LOG_LEVEL" placeholder:"debug|info|warn|error" help:"Lowest level that is logged."`
 }
 
 // Default returns a complete configuration with every default, without flags or the environment: for tests and tools.
 func Default() Config {
 	return Config{Listen: "127.0.0.1:8080", Registration: "closed", Isolation: "gvisor", SandboxCPUs: 1, SandboxMemory: 1 << 30,
-		SandboxProcs: 256, SandboxDisk: 2 << 30, SandboxHome: 2 << 30, FileBytes: 16 << 20, WorkspaceBytes: 1 << 30,
-		WorkspaceItems: 20_000, Workspaces: 100, LogFormat: "text", LogLevel: "info"}
+		SandboxProcs: 256, SandboxDisk: 2 << 30, SandboxHome: 2 << 30, FileBytes: 64 << 20, WorkspaceBytes: 1 << 30,
+		WorkspaceItems: 20_000, Workspaces: 100, IdleAfter: 30 * time.Minute, SessionMaxAge: 24 * time.Hour, UserSessions: 5,
+		UserStarts: 20, LogFormat: "text", LogLevel: "info"}
 }
 
 // Complete fills in what depends on the machine: the data folder and where the programs are. It does not look whether they
@@ -167,6 +175,11 @@ func (c *Config) Check() error {
 	}
 	between("sandbox-memory", int64(c.SandboxMemory), 256<<20, 1<<42) // gVisor's own kernel does not fit into less
 	between("sandbox-disk", int64(c.SandboxDisk), 64<<20, 1<<42)
+	between("idle-after", int64(c.IdleAfter), 0, int64(10_000*time.Hour))
+	between("session-max-age", int64(c.SessionMaxAge), 0, int64(10_000*time.Hour))
+	between("user-sessions", int64(c.UserSessions), 0, 1<<20)
+	between("sessions", int64(c.Sessions), 0, 1<<20)
+	between("user-starts", int64(c.UserStarts), 0, 1<<20)
 	between("sandbox-home", int64(c.SandboxHome), 64<<20, 1<<42)
 	count("sandbox-processes", c.SandboxProcs, 16, 32768)
 	between("file-size", int64(c.FileBytes), 1<<10, 64<<20)

@@ -20,6 +20,16 @@ type (
 		Session   *Session   `json:"session"`
 		Terminals []Terminal `json:"terminals" nullable:"false"`
 		NotSaved  []NotSaved `json:"notSaved" nullable:"false"`
+		Notices   []Notice   `json:"notices" nullable:"false"`
+		Usage     *Usage     `json:"usage,omitempty"`
+	}
+	usageEvent struct {
+		Type  string `json:"type" enum:"usage"`
+		Usage Usage  `json:"usage"`
+	}
+	noticesEvent struct {
+		Type    string   `json:"type" enum:"notices"`
+		Notices []Notice `json:"notices" nullable:"false"`
 	}
 	itemEvent struct {
 		Type string `json:"type" enum:"item"`
@@ -167,8 +177,8 @@ func (f *feed) hello() error {
 		return err
 	}
 	f.last = view
-	return f.send(helloEvent{Type: "hello", Session: sessionOf(view.Session), Terminals: terminalsOf(view.Terminals),
-		NotSaved: notSavedOf(view.NotSaved)})
+	return f.send(helloEvent{Type: "hello", Session: shownSession(view), Terminals: terminalsOf(view.Terminals),
+		NotSaved: notSavedOf(view.NotSaved), Notices: noticesOf(view.Notices), Usage: usageOf(view.Usage)})
 }
 
 // again starts over after events were lost.
@@ -188,8 +198,18 @@ func (f *feed) view() error {
 	}
 	old := f.last
 	f.last = view
-	if !sameRun(old.Session, view.Session) || old.Session != nil && !sameSession(*old.Session, *view.Session) {
-		if err := f.send(sessionEvent{Type: "session", Session: sessionOf(view.Session)}); err != nil {
+	if !sameRun(old.Session, view.Session) || old.Session != nil && !sameSession(*old.Session, *view.Session) || (old.EndsAt == nil) != (view.EndsAt == nil) {
+		if err := f.send(sessionEvent{Type: "session", Session: shownSession(view)}); err != nil {
+			return err
+		}
+	}
+	if view.Usage != nil && (old.Usage == nil || *old.Usage != *view.Usage) {
+		if err := f.send(usageEvent{Type: "usage", Usage: *usageOf(view.Usage)}); err != nil {
+			return err
+		}
+	}
+	if !slices.Equal(old.Notices, view.Notices) {
+		if err := f.send(noticesEvent{Type: "notices", Notices: noticesOf(view.Notices)}); err != nil {
 			return err
 		}
 	}

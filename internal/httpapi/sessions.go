@@ -32,8 +32,8 @@ func (a *API) viewSession(ctx context.Context, in *WorkspaceID) (*sessionViewOut
 	if err != nil {
 		return nil, err
 	}
-	return &sessionViewOutput{SessionView{Session: sessionOf(view.Session), Terminals: terminalsOf(view.Terminals),
-		NotSaved: notSavedOf(view.NotSaved), Conflicts: conflictsOf(view.Conflicts)}}, nil
+	return &sessionViewOutput{SessionView{Session: shownSession(view), Terminals: terminalsOf(view.Terminals),
+		NotSaved: notSavedOf(view.NotSaved), Conflicts: conflictsOf(view.Conflicts), Usage: usageOf(view.Usage), Notices: noticesOf(view.Notices)}}, nil
 }
 
 func (a *API) startSession(ctx context.Context, in *WorkspaceID) (*sessionOutput, error) {
@@ -74,6 +74,31 @@ func sessionOf(s *session.Session) *Session {
 		return nil
 	}
 	return &Session{ID: s.ID.String(), State: string(s.State), Reason: s.Reason, CreatedAt: s.CreatedAt, EndedAt: s.EndedAt}
+}
+
+// shownSession is the view's session, with when it will end.
+func shownSession(view session.View) *Session {
+	out := sessionOf(view.Session)
+	if out != nil {
+		out.EndsAt = view.EndsAt
+	}
+	return out
+}
+
+func usageOf(u *session.Usage) *Usage {
+	if u == nil {
+		return nil
+	}
+	out := Usage(*u)
+	return &out
+}
+
+func noticesOf(list []session.Notice) []Notice {
+	out := make([]Notice, len(list))
+	for i, n := range list {
+		out[i] = Notice(n)
+	}
+	return out
 }
 
 func terminalsOf(list []terminal.State) []Terminal {

@@ -128,6 +128,27 @@ type Session struct {
 	Reason    string     `json:"reason,omitempty" doc:"Why it ended or is ending, in words for its people."`
 	CreatedAt time.Time  `json:"createdAt"`
 	EndedAt   *time.Time `json:"endedAt,omitempty"`
+	EndsAt    *time.Time `json:"endsAt,omitempty" doc:"When it ends by its age; absent while that is far."`
+}
+
+// Usage is what a session's sandbox uses at one moment.
+type Usage struct {
+	At          time.Time `json:"at"`
+	CPU         float64   `json:"cpu" doc:"Cores in use."`
+	MemoryBytes int64     `json:"memoryBytes"`
+	Processes   int       `json:"processes" doc:"0 when it is not known."`
+	DiskBytes   int64     `json:"diskBytes" doc:"0 when it is not known."`
+}
+
+// Notice explains a limit that has bitten.
+type Notice struct {
+	At      time.Time `json:"at"`
+	Limit   string    `json:"limit" enum:"memory,disk,processes"`
+	Bound   int64     `json:"bound" doc:"The limit, in bytes or processes."`
+	Peak    int64     `json:"peak" doc:"How much was used."`
+	Process string    `json:"process,omitempty" doc:"What ran into it, where that is known."`
+	Output  string    `json:"output,omitempty" doc:"The last lines of its terminal, where they are known."`
+	Text    string    `json:"text" doc:"What happened and what to do."`
 }
 
 // Exit says how a terminal's process ended.
@@ -167,6 +188,8 @@ type SessionView struct {
 	Terminals []Terminal `json:"terminals" nullable:"false"`
 	NotSaved  []NotSaved `json:"notSaved" nullable:"false"`
 	Conflicts []Conflict `json:"conflicts" nullable:"false"`
+	Usage     *Usage     `json:"usage,omitempty" doc:"Absent while nothing is known, and after the end."`
+	Notices   []Notice   `json:"notices" nullable:"false" doc:"Oldest first."`
 }
 
 // Limits are what the installation allows.

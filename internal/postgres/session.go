@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"time"
 
@@ -14,17 +15,23 @@ import (
 	"vivarium/internal/session"
 )
 
+// sessionStartLock is the advisory lock of starting sessions under a quota: "sessions" as a number.
+const sessionStartLock int64 = 0x73657373696f6e73
+
 // maxReason bounds a session's reason in bytes; longer text is cut.
 const maxReason = 4096
 
 // CreateSession implements session.Store.
-func (db *DB) CreateSession(ctx context.Context, workspace, startedBy, server uuid.UUID, lease time.Duration) (session.Session, error) {
+func (db *DB) CreateSession(ctx context.Context, workspace, startedBy, server uuid.UUID, lease time.Duration, quota session.Quota) (session.Session, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
 		return session.Session{}, err
 	}
 	var one session.Session
 	err = db.tx(ctx, ordinaryLimit, func(ctx context.Context, t *txn) error {
+		if err := t.checkQuota(ctx, startedBy, quota); err != nil {
+			return err
+		}
 		row, err := t.InsertSession(ctx, sqlcgen.InsertSessionParams{ID: id, WorkspaceID: workspace, StartedBy: startedBy,
 			Server: server, Lease: lease})
 		switch {
@@ -40,6 +47,43 @@ func (db *DB) CreateSession(ctx context.Context, workspace, startedBy, server uu
 			Detail: map[string]string{"workspace": workspace.String()}})
 	})
 	return one, err
+}
+
+// checkQuota counts under a lock that nobody else starts a session under.
+func (t *txn) checkQuota(ctx context.Context, user uuid.UUID, q session.Quota) error {
+	if q == (session.Quota{}) {
+		return nil
+	}
+	if err := t.LockSessionStarts(ctx, sessionStartLock); err != nil {
+		return err
+	}
+	n, err := t.CountSessions(ctx, user)
+	switch {
+	case err != nil:
+		return err
+	case q.PerUser > 0 && n.OfUser >= int64(q.PerUser):
+		return &session.Over{Quota: "user", Bound: q.PerUser}
+	case q.StartsPerMinute > 0 && n.Starts >= int64(q.StartsPerMinute):
+		return &session.Over{Quota: "starts", Bound: q.StartsPerMinute}
+	case q.Total > 0 && n.Total >= int64(q.Total):
+		return &session.Over{Quota: "total", Bound: q.Total}
+	}
+	return nil
+}
+
+// SetRecord implements session.Store.
+func (db *DB) SetRecord(ctx context.Context, id, server uuid.UUID, record session.Record) error {
+	text, err := json.Marshal(record)
+	if err != nil {
+		return err
+	}
+	return db.tx(ctx, ordinaryLimit, func(ctx context.Context, t *txn) error {
+		changed, err := t.SetSessionRecord(ctx, sqlcgen.SetSessionRecordParams{ID: id, Server: server, Record: text})
+		if err == nil && changed == 0 {
+			return fault.New(fault.Conflict, "The session has ended, or another server has taken it over.")
+		}
+		return err
+	})
 }
 
 // LiveSession implements session.Store.
@@ -166,6 +210,9 @@ func takenOver() error {
 }
 
 func sessionOf(row sqlcgen.Session) session.Session {
-	return session.Session{ID: row.ID, WorkspaceID: row.WorkspaceID, StartedBy: row.StartedBy, State: session.State(row.State),
+	var record session.Record
+	// What this package wrote itself; a record that cannot be read is no reason to lose the session.
+	_ = json.Unmarshal(row.Record, &record)
+	return session.Session{Record: record, ID: row.ID, WorkspaceID: row.WorkspaceID, StartedBy: row.StartedBy, State: session.State(row.State),
 		Reason: row.Reason, CreatedAt: row.CreatedAt, EndedAt: row.EndedAt}
 }

@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"context"
+	"errors"
 	"reflect"
 	"sync"
 	"sync/atomic"
@@ -21,7 +22,7 @@ const lease = 15 * time.Second
 
 func (b *bench) start(server uuid.UUID) session.Session {
 	b.t.Helper()
-	one, err := b.db.CreateSession(b.t.Context(), b.ws, b.owner.ID, server, lease)
+	one, err := b.db.CreateSession(b.t.Context(), b.ws, b.owner.ID, server, lease, session.Quota{})
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -62,7 +63,7 @@ func TestAWorkspaceHasOneLiveSession(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 20 {
 		wg.Go(func() {
-			_, err := b.db.CreateSession(t.Context(), b.ws, b.owner.ID, server, lease)
+			_, err := b.db.CreateSession(t.Context(), b.ws, b.owner.ID, server, lease, session.Quota{})
 			switch {
 			case err == nil:
 				made.Add(1)
@@ -102,7 +103,7 @@ func TestAWorkspaceHasOneLiveSession(t *testing.T) {
 	}
 	_, err = b.db.SetState(t.Context(), uuid.New(), server, session.Running, "")
 	wantKind(t, err, fault.NotFound)
-	_, err = b.db.CreateSession(t.Context(), uuid.New(), b.owner.ID, server, lease)
+	_, err = b.db.CreateSession(t.Context(), uuid.New(), b.owner.ID, server, lease, session.Quota{})
 	wantKind(t, err, fault.NotFound)
 }
 
@@ -292,4 +293,81 @@ func TestTheBaseOfASession(t *testing.T) {
 	}
 	want(nil)
 	wantKind(t, b.db.SetBase(t.Context(), one.ID, changes), fault.Conflict)
+}
+
+func TestQuotasBoundLiveSessionsAndStartsEvenWhenManyStartAtOnce(t *testing.T) {
+	b := newBench(t)
+	workspaces := make([]uuid.UUID, 6)
+	for i := range workspaces {
+		ws, err := b.db.CreateWorkspace(t.Context(), b.owner.ID, "w", nil, nil, workspace.Limits{Workspaces: 100})
+		if err != nil {
+			t.Fatal(err)
+		}
+		workspaces[i] = ws.ID
+	}
+	server := uuid.New()
+	for name, c := range map[string]struct {
+		quota session.Quota
+		want  string
+	}{
+		"live sessions of a user": {session.Quota{PerUser: 2}, "user"},
+		"live sessions in all":    {session.Quota{PerUser: 9, Total: 2}, "total"},
+		"starts within a minute":  {session.Quota{StartsPerMinute: 2}, "starts"},
+	} {
+		var won atomic.Int32
+		var wg sync.WaitGroup
+		var mu sync.Mutex
+		var live []uuid.UUID
+		for _, ws := range workspaces {
+			wg.Go(func() {
+				one, err := b.db.CreateSession(t.Context(), ws, b.owner.ID, server, lease, c.quota)
+				over, isOver := errors.AsType[*session.Over](err)
+				switch {
+				case err == nil:
+					won.Add(1)
+					mu.Lock()
+					live = append(live, one.ID)
+					mu.Unlock()
+				case !isOver || over.Quota != c.want || over.Bound != 2 || !fault.Is(err, fault.Exhausted):
+					t.Errorf("%s: got %v", name, err)
+				}
+			})
+		}
+		wg.Wait()
+		if won.Load() != 2 {
+			t.Errorf("%s: want 2 sessions, got %d", name, won.Load())
+		}
+		// The next case begins with no live session and none that was started lately.
+		for _, id := range live {
+			if _, err := b.db.SetState(t.Context(), id, server, session.Ended, "over"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		exec(t, b.url, "UPDATE sessions SET created_at = created_at - interval '1 hour', ended_at = now()")
+	}
+}
+
+func TestASessionsRecordIsKeptAndFenced(t *testing.T) {
+	b := newBench(t)
+	server := uuid.New()
+	one := b.start(server)
+	want := session.Record{CPU: 3 * time.Second, PeakMemory: 1 << 29, PeakProcess: 7, PeakDisk: 1 << 20, Notices: []session.Notice{
+		{At: one.CreatedAt, Limit: "memory", Bound: 1 << 30, Peak: 1 << 30, Process: "analysis.py", Output: "line\n“quoted”", Text: "It was ended."}}}
+	if err := b.db.SetRecord(t.Context(), one.ID, server, want); err != nil {
+		t.Fatal(err)
+	}
+	wantKind(t, b.db.SetRecord(t.Context(), one.ID, uuid.New(), session.Record{}), fault.Conflict)
+	ended, err := b.db.SetState(t.Context(), one.ID, server, session.Ended, "over")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantKind(t, b.db.SetRecord(t.Context(), one.ID, server, session.Record{}), fault.Conflict)
+	last, err := b.db.LastSession(t.Context(), b.ws)
+	if err != nil || !reflect.DeepEqual(last.Record, ended.Record) || len(last.Record.Notices) != 1 || !last.Record.Notices[0].At.Equal(want.Notices[0].At) {
+		t.Fatalf("want the record of the ended session, got %+v (%v)", last.Record, err)
+	}
+	last.Record.Notices[0].At = want.Notices[0].At
+	if !reflect.DeepEqual(last.Record, want) {
+		t.Fatalf("want %+v, got %+v", want, last.Record)
+	}
 }

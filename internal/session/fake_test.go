@@ -31,6 +31,7 @@ type box struct {
 	links    []*link
 	terms    []terminal.State
 
+	usage       sandbox.Usage
 	overwritten [][]byte // contents of files that the sync replaced or removed
 }
 
@@ -424,4 +425,12 @@ func (y *yard) List(context.Context) ([]sandbox.Instance, error) {
 	return out, nil
 }
 
-func (y *yard) Usage(context.Context, string) (sandbox.Usage, error) { return sandbox.Usage{}, nil }
+func (y *yard) Usage(_ context.Context, id string) (sandbox.Usage, error) {
+	b := y.box(id)
+	if b == nil {
+		return sandbox.Usage{}, fault.New(fault.NotFound, "no such sandbox")
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.usage, nil
+}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -31,6 +32,8 @@ type live struct {
 	endOnce   sync.Once
 	endReason string // set before ending is closed
 
+	adopted bool // from an earlier server
+
 	sync *syncer
 
 	mu        sync.Mutex
@@ -40,12 +43,19 @@ type live struct {
 	terminals []terminal.State
 	notSaved  []NotSaved
 	conflicts []Conflict
+	usage     *Usage     // nil before the first reading
+	endsAt    *time.Time // when it ends by its age; nil while that is far
+	record    Record
+
+	viewers    atomic.Int32 // of its terminals
+	lastActive atomic.Int64 // when it was last in use, nanoseconds of the wall clock
 }
 
 func newLive(s *Service, one Session) *live {
-	l := &live{service: s, workspace: one.WorkspaceID, session: one, ready: make(chan struct{}), ended: make(chan struct{}),
+	l := &live{service: s, workspace: one.WorkspaceID, session: one, record: one.Record, ready: make(chan struct{}), ended: make(chan struct{}),
 		ending: make(chan struct{}), agentUp: make(chan struct{}),
 		log: s.cfg.Log.With("workspace", one.WorkspaceID)}
+	l.lastActive.Store(time.Now().UnixNano())
 	l.sync = newSyncer(l)
 	return l
 }
@@ -64,7 +74,8 @@ func (l *live) view() View {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	one := l.session
-	return View{Session: &one, Terminals: slices.Clone(l.terminals), NotSaved: slices.Clone(l.notSaved), Conflicts: slices.Clone(l.conflicts)}
+	return View{Session: &one, Terminals: slices.Clone(l.terminals), NotSaved: slices.Clone(l.notSaved), Conflicts: slices.Clone(l.conflicts),
+		Usage: l.usage, Notices: slices.Clone(l.record.Notices), EndsAt: l.endsAt}
 }
 
 func (l *live) changed() { l.service.watchers.changed(l.workspace) }
@@ -104,9 +115,9 @@ func (l *live) start() {
 func (l *live) make(ctx context.Context) error {
 	cfg := l.service.cfg
 	l.changed()
-	one, err := cfg.Store.CreateSession(ctx, l.workspace, l.current().StartedBy, cfg.Server, cfg.Lease)
+	one, err := cfg.Store.CreateSession(ctx, l.workspace, l.current().StartedBy, cfg.Server, cfg.Lease, cfg.Policy.quota())
 	if err != nil {
-		return err
+		return l.service.offer(err, l.current().StartedBy)
 	}
 	l.mu.Lock()
 	l.session = one
@@ -133,6 +144,7 @@ func (l *live) make(ctx context.Context) error {
 
 // adopt goes on with a session that an earlier server left running.
 func (l *live) adopt() {
+	l.adopted = true
 	defer close(l.ended)
 	defer l.service.forget(l)
 	defer l.sync.close()
@@ -157,6 +169,9 @@ func (l *live) adopt() {
 	}
 	l.log.Info("session adopted", "session", l.id())
 	close(l.ready)
+	if one := l.current(); one.State == Ending {
+		l.end(one.Reason) // the earlier server did not come to its end
+	}
 	l.changed()
 	l.tend()
 }
@@ -173,6 +188,7 @@ func (l *live) tend() {
 	wg.Go(func() { l.keepConnected(ctx) })
 	wg.Go(func() { l.sync.run(ctx) })
 	wg.Go(func() { l.followTerminals(ctx) })
+	wg.Go(func() { l.govern(ctx) })
 
 	select {
 	case <-ctx.Done():
@@ -184,6 +200,9 @@ func (l *live) tend() {
 			reason = "The sandbox ended unexpectedly."
 		}
 		l.log.Warn("a sandbox died", "session", l.id(), "oom", exit.OutOfMemory, "detail", exit.Detail)
+		if exit.OutOfMemory {
+			l.explainDeath()
+		}
 		l.drop(reason)
 	case <-l.ending:
 		stateCtx, stop := context.WithTimeout(l.service.base, callTimeout)
@@ -332,6 +351,9 @@ func (l *live) drop(reason string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.service.base), removeTimeout)
 	defer cancel()
 	l.disconnect()
+	if l.current().ID != uuid.Nil {
+		l.keepRecord(ctx)
+	}
 	if err := l.service.cfg.Driver.Remove(ctx, l.id()); err != nil {
 		l.log.Error("cannot remove a sandbox; it is tried again at the next start", "session", l.id(), "err", err)
 	}
@@ -393,7 +415,7 @@ func (l *live) refreshTerminals(ctx context.Context) {
 	slices.SortFunc(list, func(a, b terminal.State) int { return a.Started.Compare(b.Started) })
 	l.mu.Lock()
 	same := slices.EqualFunc(l.terminals, list, func(a, b terminal.State) bool {
-		return a.ID == b.ID && a.Title == b.Title && a.Size == b.Size && (a.Exit == nil) == (b.Exit == nil)
+		return a.ID == b.ID && a.Title == b.Title && a.Size == b.Size && a.Busy == b.Busy && (a.Exit == nil) == (b.Exit == nil)
 	})
 	l.terminals = list
 	l.mu.Unlock()
@@ -418,13 +440,20 @@ func (l *live) attach(ctx context.Context, id string, o terminal.AttachOptions) 
 	if err != nil {
 		return nil, terminal.State{}, err
 	}
+	l.viewers.Add(1)
 	return &watched{Attachment: attachment, live: l}, list[at], nil
 }
 
-// watched tells the session's pages when the terminal that it shows has exited.
+// watched tells the session's pages when the terminal that it shows has exited, and counts as a viewer until it is closed.
 type watched struct {
 	terminal.Attachment
 	live *live
+	once sync.Once
+}
+
+func (w *watched) Close() error {
+	w.once.Do(func() { w.live.viewers.Add(-1) })
+	return w.Attachment.Close()
 }
 
 func (w *watched) Next() (terminal.Event, error) {

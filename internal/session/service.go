@@ -25,6 +25,7 @@ type Config struct {
 	Files     *workspace.Service
 	Isolation sandbox.Isolation
 	Limits    sandbox.Limits
+	Policy    Policy
 	Server    uuid.UUID // this server's id, new at each start
 	Lease     time.Duration
 	Log       *slog.Logger
@@ -33,6 +34,7 @@ type Config struct {
 // Service keeps the live sessions of one server.
 type Service struct {
 	cfg      Config
+	tick     time.Duration // between two looks at a session's usage
 	watchers watchers
 
 	// base ends when the service closes; the goroutines of sessions run under it.
@@ -55,58 +57,11 @@ const (
 // New returns a Service. Recover must be called before anything else.
 func New(cfg Config) *Service {
 	base, cancel := context.WithCancel(context.Background())
-	return &Service{cfg: cfg, base: base, cancel: cancel, live: map[uuid.UUID]*live{}}
-}
-
-// Recover finds the sandboxes that an earlier server of this installation left, goes on with those whose sessions are
-// live, and removes the others. A session whose sandbox is gone is ended with a reason.
-func (s *Service) Recover(ctx context.Context) error {
-	sessions, err := s.cfg.Store.TakeSessions(ctx, s.cfg.Server, s.cfg.Lease)
-	if err != nil {
-		return err
+	tick := watchedEvery
+	if idle := cfg.Policy.IdleAfter; idle > 0 {
+		tick = min(tick, idle/4)
 	}
-	found, err := s.cfg.Driver.List(ctx)
-	if err != nil {
-		return err
-	}
-	running := map[string]bool{}
-	for _, instance := range found {
-		running[instance.ID] = instance.State == sandbox.Running
-	}
-	wanted := map[string]bool{}
-	for _, one := range sessions {
-		l := newLive(s, one)
-		if one.State == Running && running[one.ID.String()] {
-			wanted[one.ID.String()] = true
-			s.mu.Lock()
-			s.live[one.WorkspaceID] = l
-			s.mu.Unlock()
-			s.wg.Go(l.adopt)
-			continue
-		}
-		reason := "The sandbox was gone when the server came back. Your files are safe; what was only in its memory is lost."
-		if one.State == Starting {
-			reason = "The server stopped while the sandbox was starting."
-		}
-		if _, err := s.cfg.Store.SetState(ctx, one.ID, s.cfg.Server, Ended, reason); err != nil {
-			return err
-		}
-	}
-	for _, instance := range found {
-		if wanted[instance.ID] {
-			continue
-		}
-		s.cfg.Log.Info("removing a sandbox without a session", "sandbox", instance.ID)
-		s.wg.Go(func() {
-			ctx, cancel := context.WithTimeout(s.base, removeTimeout)
-			defer cancel()
-			if err := s.cfg.Driver.Remove(ctx, instance.ID); err != nil {
-				s.cfg.Log.Warn("cannot remove a sandbox", "sandbox", instance.ID, "err", err)
-			}
-		})
-	}
-	s.wg.Go(s.renewLeases)
-	return nil
+	return &Service{cfg: cfg, tick: max(tick, time.Millisecond), base: base, cancel: cancel, live: map[uuid.UUID]*live{}}
 }
 
 func (s *Service) renewLeases() {
@@ -160,7 +115,7 @@ func (s *Service) View(ctx context.Context, p auth.Principal, ws uuid.UUID) (Vie
 	if fault.Is(err, fault.NotFound) {
 		return View{}, nil
 	}
-	return View{Session: &last}, err
+	return View{Session: &last, Notices: last.Record.Notices}, err
 }
 
 // Live returns the states of the live sessions among the workspaces; for lists, without a check of rights.

@@ -6,6 +6,7 @@ package session
 import (
 	"context"
 	"io"
+	"time"
 
 	"vivarium/internal/terminal"
 	"vivarium/internal/workspace"
@@ -46,4 +47,7 @@ type View struct {
 	Terminals []terminal.State
 	NotSaved  []NotSaved
 	Conflicts []Conflict // of this session, oldest first
+	Usage     *Usage     // nil while nothing is known, and after the end
+	Notices   []Notice   // limits that have bitten, oldest first
+	EndsAt    *time.Time // when it ends by its age; nil while that is far
 }

@@ -29,8 +29,10 @@ type place struct {
 	items workspace.Store
 	yard  *yard
 	*session.Service
-	who auth.Principal
-	ws  uuid.UUID
+	who    auth.Principal
+	ws     uuid.UUID
+	policy session.Policy
+	limits sandbox.Limits
 }
 
 var testLimits = workspace.Limits{FileBytes: 1 << 20, WorkspaceBytes: 4 << 20, Items: 500, Workspaces: 10}
@@ -62,7 +64,7 @@ func newPlace(t testing.TB) *place {
 func (p *place) serve() {
 	p.t.Helper()
 	p.Service = session.New(session.Config{Store: p.store, Driver: p.yard, Connect: connectBox, Files: p.files, Isolation: sandbox.GVisor,
-		Server: uuid.New(), Lease: 15 * time.Second, Log: testLog()})
+		Limits: p.limits, Policy: p.policy, Server: uuid.New(), Lease: 15 * time.Second, Log: testLog()})
 	if err := p.Recover(p.t.Context()); err != nil {
 		p.t.Fatal(err)
 	}

@@ -34,6 +34,13 @@ func (w *watchers) watch(workspace uuid.UUID) (<-chan struct{}, func()) {
 	}
 }
 
+// count returns how many pages watch the workspace.
+func (w *watchers) count(workspace uuid.UUID) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.of[workspace])
+}
+
 func (w *watchers) changed(workspace uuid.UUID) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

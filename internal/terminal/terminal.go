@@ -51,6 +51,7 @@ type State struct {
 	Size    Size      `json:"size"`
 	Started time.Time `json:"started"`
 	End     uint64    `json:"end"`            // sequence number after the last byte of output
+	Busy    bool      `json:"busy,omitempty"` // something runs in it: the program of a run, or a process beside the shell
 	Exit    *Exit     `json:"exit,omitempty"` // nil while it runs
 }
 

@@ -3,6 +3,19 @@ INSERT INTO sessions (id, workspace_id, started_by, state, server, lease_until)
 VALUES (@id, @workspace_id, @started_by, 'starting', @server::uuid, clock_timestamp() + @lease::interval)
 RETURNING *;
 
+-- name: LockSessionStarts :exec
+-- Until the transaction ends nobody else starts a session, so that a quota is counted right.
+SELECT pg_advisory_xact_lock(@key::bigint);
+
+-- name: CountSessions :one
+SELECT count(*) FILTER (WHERE state <> 'ended') AS total,
+       count(*) FILTER (WHERE state <> 'ended' AND started_by = @user_id) AS of_user,
+       count(*) FILTER (WHERE started_by = @user_id AND created_at > clock_timestamp() - interval '1 minute') AS starts
+FROM sessions WHERE state <> 'ended' OR started_by = @user_id AND created_at > clock_timestamp() - interval '1 minute';
+
+-- name: SetSessionRecord :execrows
+UPDATE sessions SET record = @record WHERE id = @id AND server = @server::uuid AND state <> 'ended';
+
 -- name: LiveSession :one
 SELECT * FROM sessions WHERE workspace_id = @workspace_id AND state <> 'ended';
 

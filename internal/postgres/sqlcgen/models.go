@@ -87,6 +87,7 @@ type Session struct {
 	LeaseUntil  *time.Time
 	CreatedAt   time.Time
 	EndedAt     *time.Time
+	Record      []byte
 }
 
 type User struct {

@@ -100,10 +100,30 @@ func (q *Queries) BaseAt(ctx context.Context, arg BaseAtParams) ([]BaseAtRow, er
 	return items, nil
 }
 
+const CountSessions = `-- name: CountSessions :one
+SELECT count(*) FILTER (WHERE state <> 'ended') AS total,
+       count(*) FILTER (WHERE state <> 'ended' AND started_by = $1) AS of_user,
+       count(*) FILTER (WHERE started_by = $1 AND created_at > clock_timestamp() - interval '1 minute') AS starts
+FROM sessions WHERE state <> 'ended' OR started_by = $1 AND created_at > clock_timestamp() - interval '1 minute'
+`
+
+type CountSessionsRow struct {
+	Total  int64
+	OfUser int64
+	Starts int64
+}
+
+func (q *Queries) CountSessions(ctx context.Context, userID uuid.UUID) (CountSessionsRow, error) {
+	row := q.db.QueryRow(ctx, CountSessions, userID)
+	var i CountSessionsRow
+	err := row.Scan(&i.Total, &i.OfUser, &i.Starts)
+	return i, err
+}
+
 const EndSession = `-- name: EndSession :one
 UPDATE sessions SET state = 'ended', reason = $1, ended_at = clock_timestamp(), server = NULL, lease_until = NULL
 WHERE id = $2
-RETURNING id, workspace_id, started_by, state, reason, server, lease_until, created_at, ended_at
+RETURNING id, workspace_id, started_by, state, reason, server, lease_until, created_at, ended_at, record
 `
 
 type EndSessionParams struct {
@@ -124,6 +144,7 @@ func (q *Queries) EndSession(ctx context.Context, arg EndSessionParams) (Session
 		&i.LeaseUntil,
 		&i.CreatedAt,
 		&i.EndedAt,
+		&i.Record,
 	)
 	return i, err
 }
@@ -154,7 +175,7 @@ func (q *Queries) ForgetBase(ctx context.Context, arg ForgetBaseParams) error {
 const InsertSession = `-- name: InsertSession :one
 INSERT INTO sessions (id, workspace_id, started_by, state, server, lease_until)
 VALUES ($1, $2, $3, 'starting', $4::uuid, clock_timestamp() + $5::interval)
-RETURNING id, workspace_id, started_by, state, reason, server, lease_until, created_at, ended_at
+RETURNING id, workspace_id, started_by, state, reason, server, lease_until, created_at, ended_at, record
 `
 
 type InsertSessionParams struct {
@@ -184,12 +205,13 @@ func (q *Queries) InsertSession(ctx context.Context, arg InsertSessionParams) (S
 		&i.LeaseUntil,
 		&i.CreatedAt,
 		&i.EndedAt,
+		&i.Record,
 	)
 	return i, err
 }
 
 const LiveSession = `-- name: LiveSession :one
-SELECT id, workspace_id, started_by, state, reason, server, lease_until, created_at, ended_at FROM sessions WHERE workspace_id = $1 AND state <> 'ended'
+SELECT id, workspace_id, started_by, state, reason, server, lease_until, created_at, ended_at, record FROM sessions WHERE workspace_id = $1 AND state <> 'ended'
 `
 
 func (q *Queries) LiveSession(ctx context.Context, workspaceID uuid.UUID) (Session, error) {
@@ -205,12 +227,13 @@ func (q *Queries) LiveSession(ctx context.Context, workspaceID uuid.UUID) (Sessi
 		&i.LeaseUntil,
 		&i.CreatedAt,
 		&i.EndedAt,
+		&i.Record,
 	)
 	return i, err
 }
 
 const LockSession = `-- name: LockSession :one
-SELECT id, workspace_id, started_by, state, reason, server, lease_until, created_at, ended_at FROM sessions WHERE id = $1 FOR UPDATE
+SELECT id, workspace_id, started_by, state, reason, server, lease_until, created_at, ended_at, record FROM sessions WHERE id = $1 FOR UPDATE
 `
 
 func (q *Queries) LockSession(ctx context.Context, id uuid.UUID) (Session, error) {
@@ -226,12 +249,23 @@ func (q *Queries) LockSession(ctx context.Context, id uuid.UUID) (Session, error
 		&i.LeaseUntil,
 		&i.CreatedAt,
 		&i.EndedAt,
+		&i.Record,
 	)
 	return i, err
 }
 
+const LockSessionStarts = `-- name: LockSessionStarts :exec
+SELECT pg_advisory_xact_lock($1::bigint)
+`
+
+// Until the transaction ends nobody else starts a session, so that a quota is counted right.
+func (q *Queries) LockSessionStarts(ctx context.Context, key int64) error {
+	_, err := q.db.Exec(ctx, LockSessionStarts, key)
+	return err
+}
+
 const NewestSession = `-- name: NewestSession :one
-SELECT id, workspace_id, started_by, state, reason, server, lease_until, created_at, ended_at FROM sessions WHERE workspace_id = $1 ORDER BY created_at DESC, id DESC LIMIT 1
+SELECT id, workspace_id, started_by, state, reason, server, lease_until, created_at, ended_at, record FROM sessions WHERE workspace_id = $1 ORDER BY created_at DESC, id DESC LIMIT 1
 `
 
 func (q *Queries) NewestSession(ctx context.Context, workspaceID uuid.UUID) (Session, error) {
@@ -247,6 +281,7 @@ func (q *Queries) NewestSession(ctx context.Context, workspaceID uuid.UUID) (Ses
 		&i.LeaseUntil,
 		&i.CreatedAt,
 		&i.EndedAt,
+		&i.Record,
 	)
 	return i, err
 }
@@ -340,8 +375,26 @@ func (q *Queries) SetBase(ctx context.Context, arg SetBaseParams) error {
 	return err
 }
 
+const SetSessionRecord = `-- name: SetSessionRecord :execrows
+UPDATE sessions SET record = $1 WHERE id = $2 AND server = $3::uuid AND state <> 'ended'
+`
+
+type SetSessionRecordParams struct {
+	Record []byte
+	ID     uuid.UUID
+	Server uuid.UUID
+}
+
+func (q *Queries) SetSessionRecord(ctx context.Context, arg SetSessionRecordParams) (int64, error) {
+	result, err := q.db.Exec(ctx, SetSessionRecord, arg.Record, arg.ID, arg.Server)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const SetSessionState = `-- name: SetSessionState :one
-UPDATE sessions SET state = $1, reason = $2 WHERE id = $3 RETURNING id, workspace_id, started_by, state, reason, server, lease_until, created_at, ended_at
+UPDATE sessions SET state = $1, reason = $2 WHERE id = $3 RETURNING id, workspace_id, started_by, state, reason, server, lease_until, created_at, ended_at, record
 `
 
 type SetSessionStateParams struct {
@@ -363,6 +416,7 @@ func (q *Queries) SetSessionState(ctx context.Context, arg SetSessionStateParams
 		&i.LeaseUntil,
 		&i.CreatedAt,
 		&i.EndedAt,
+		&i.Record,
 	)
 	return i, err
 }
@@ -370,7 +424,7 @@ func (q *Queries) SetSessionState(ctx context.Context, arg SetSessionStateParams
 const TakeSessions = `-- name: TakeSessions :many
 UPDATE sessions SET server = $1::uuid, lease_until = clock_timestamp() + $2::interval
 WHERE state <> 'ended' AND (server = $1::uuid OR server IS NULL OR lease_until < clock_timestamp() OR server = ANY($3::uuid[]))
-RETURNING id, workspace_id, started_by, state, reason, server, lease_until, created_at, ended_at
+RETURNING id, workspace_id, started_by, state, reason, server, lease_until, created_at, ended_at, record
 `
 
 type TakeSessionsParams struct {
@@ -398,6 +452,7 @@ func (q *Queries) TakeSessions(ctx context.Context, arg TakeSessionsParams) ([]S
 			&i.LeaseUntil,
 			&i.CreatedAt,
 			&i.EndedAt,
+			&i.Record,
 		); err != nil {
 			return nil, err
 		}
