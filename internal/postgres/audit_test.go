@@ -65,7 +65,7 @@ func TestL1_EachActionLeavesOneEvent(t *testing.T) {
 	_, err = db.RenameWorkspace(ctx, ws.ID, "second", user.ID)
 	must(err)
 	server := uuid.New()
-	one, err := db.CreateSession(ctx, ws.ID, user.ID, server, lease, session.Quota{})
+	one, err := db.CreateSession(ctx, uuid.New(), ws.ID, user.ID, server, lease, session.Quota{})
 	must(err)
 	_, err = db.SetState(ctx, one.ID, server, session.Running, "")
 	must(err)

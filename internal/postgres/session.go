@@ -22,13 +22,9 @@ const sessionStartLock int64 = 0x73657373696f6e73
 const maxReason = 4096
 
 // CreateSession implements session.Store.
-func (db *DB) CreateSession(ctx context.Context, workspace, startedBy, server uuid.UUID, lease time.Duration, quota session.Quota) (session.Session, error) {
-	id, err := uuid.NewV7()
-	if err != nil {
-		return session.Session{}, err
-	}
+func (db *DB) CreateSession(ctx context.Context, id, workspace, startedBy, server uuid.UUID, lease time.Duration, quota session.Quota) (session.Session, error) {
 	var one session.Session
-	err = db.tx(ctx, ordinaryLimit, func(ctx context.Context, t *txn) error {
+	err := db.tx(ctx, ordinaryLimit, func(ctx context.Context, t *txn) error {
 		if err := t.checkQuota(ctx, startedBy, quota); err != nil {
 			return err
 		}

@@ -22,7 +22,7 @@ const lease = 15 * time.Second
 
 func (b *bench) start(server uuid.UUID) session.Session {
 	b.t.Helper()
-	one, err := b.db.CreateSession(b.t.Context(), b.ws, b.owner.ID, server, lease, session.Quota{})
+	one, err := b.db.CreateSession(b.t.Context(), uuid.New(), b.ws, b.owner.ID, server, lease, session.Quota{})
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -63,7 +63,7 @@ func TestAWorkspaceHasOneLiveSession(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 20 {
 		wg.Go(func() {
-			_, err := b.db.CreateSession(t.Context(), b.ws, b.owner.ID, server, lease, session.Quota{})
+			_, err := b.db.CreateSession(t.Context(), uuid.New(), b.ws, b.owner.ID, server, lease, session.Quota{})
 			switch {
 			case err == nil:
 				made.Add(1)
@@ -103,7 +103,7 @@ func TestAWorkspaceHasOneLiveSession(t *testing.T) {
 	}
 	_, err = b.db.SetState(t.Context(), uuid.New(), server, session.Running, "")
 	wantKind(t, err, fault.NotFound)
-	_, err = b.db.CreateSession(t.Context(), uuid.New(), b.owner.ID, server, lease, session.Quota{})
+	_, err = b.db.CreateSession(t.Context(), uuid.New(), uuid.New(), b.owner.ID, server, lease, session.Quota{})
 	wantKind(t, err, fault.NotFound)
 }
 
@@ -320,7 +320,7 @@ func TestQuotasBoundLiveSessionsAndStartsEvenWhenManyStartAtOnce(t *testing.T) {
 		var live []uuid.UUID
 		for _, ws := range workspaces {
 			wg.Go(func() {
-				one, err := b.db.CreateSession(t.Context(), ws, b.owner.ID, server, lease, c.quota)
+				one, err := b.db.CreateSession(t.Context(), uuid.New(), ws, b.owner.ID, server, lease, c.quota)
 				over, isOver := errors.AsType[*session.Over](err)
 				switch {
 				case err == nil:

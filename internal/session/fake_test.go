@@ -333,6 +333,8 @@ type yard struct {
 	boxes   map[string]*box
 	removed map[string]*box
 	refuses error
+
+	claimFails bool
 }
 
 func newYard() *yard { return &yard{boxes: map[string]*box{}, removed: map[string]*box{}} }
@@ -352,6 +354,24 @@ func (y *yard) Create(_ context.Context, spec sandbox.Spec) error {
 		return y.refuses
 	}
 	y.boxes[spec.ID] = &box{spec: spec, files: map[string]boxItem{}, watchers: map[chan []string]struct{}{}, dead: make(chan struct{})}
+	return nil
+}
+
+func (y *yard) CreateWarm(ctx context.Context, spec sandbox.Spec) error { return y.Create(ctx, spec) }
+
+func (y *yard) Claim(_ context.Context, id, workspace string) error {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	b := y.boxes[id]
+	switch {
+	case b == nil:
+		return fault.New(fault.NotFound, "no such sandbox")
+	case b.spec.Workspace != "":
+		return fault.New(fault.Conflict, "claimed already")
+	case y.claimFails:
+		return fault.New(fault.Unavailable, "ordered to fail")
+	}
+	b.spec.Workspace = workspace
 	return nil
 }
 

@@ -115,8 +115,19 @@ func (l *live) start() {
 func (l *live) make(ctx context.Context) error {
 	cfg := l.service.cfg
 	l.changed()
-	one, err := cfg.Store.CreateSession(ctx, l.workspace, l.current().StartedBy, cfg.Server, cfg.Lease, cfg.Policy.quota())
+	id, err := uuid.NewV7()
 	if err != nil {
+		return err
+	}
+	warm, pooled := l.takeWarm()
+	if pooled {
+		id = uuid.MustParse(warm.ID) // the pool made it
+	}
+	one, err := cfg.Store.CreateSession(ctx, id, l.workspace, l.current().StartedBy, cfg.Server, cfg.Lease, cfg.Policy.quota())
+	if err != nil {
+		if pooled {
+			cfg.Pool.Discard(warm)
+		}
 		return l.service.offer(err, l.current().StartedBy)
 	}
 	l.mu.Lock()
@@ -125,10 +136,7 @@ func (l *live) make(ctx context.Context) error {
 	l.changed()
 	err = func() error {
 		spec := sandbox.Spec{ID: one.ID.String(), Workspace: l.workspace.String(), Isolation: cfg.Isolation, Limits: cfg.Limits}
-		if err := cfg.Driver.Create(ctx, spec); err != nil {
-			return err
-		}
-		if err := l.dial(ctx); err != nil {
+		if err := l.obtain(ctx, spec, warm, pooled); err != nil {
 			return err
 		}
 		if err := l.sync.load(ctx); err != nil {
@@ -285,6 +293,10 @@ func (l *live) dial(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	return l.connect(ctx, stream)
+}
+
+func (l *live) connect(ctx context.Context, stream io.ReadWriteCloser) error {
 	agent, err := l.service.cfg.Connect(ctx, stream)
 	if err != nil {
 		return err

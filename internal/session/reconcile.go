@@ -96,6 +96,9 @@ func (s *Service) reconcile(ctx context.Context, grace time.Duration) error {
 
 // wants reports whether a sandbox has a live session, here or on another server, or may be about to have one.
 func (s *Service) wants(ctx context.Context, instance sandbox.Instance, grace time.Duration) (bool, error) {
+	if instance.Workspace == "" { // warm: this server's pool knows its own, and one that is being made or claimed is young
+		return s.cfg.Pool != nil && s.cfg.Pool.Holds(instance.ID) || grace > 0 && time.Since(instance.Created) < grace, nil
+	}
 	ws, err := uuid.Parse(instance.Workspace)
 	if err != nil {
 		return false, nil // not a workspace's: nothing will ever want it

@@ -17,10 +17,11 @@ import (
 	"vivarium/internal/workspace"
 )
 
-// Config is what a Service works with. Every field must be set.
+// Config is what a Service works with. Every field but Pool must be set.
 type Config struct {
 	Store     Store
 	Driver    sandbox.Driver
+	Pool      *sandbox.Pool // nil: every session waits for a new sandbox
 	Connect   Connect
 	Files     *workspace.Service
 	Isolation sandbox.Isolation

@@ -33,6 +33,7 @@ type place struct {
 	ws     uuid.UUID
 	policy session.Policy
 	limits sandbox.Limits
+	pool   *sandbox.Pool
 }
 
 var testLimits = workspace.Limits{FileBytes: 1 << 20, WorkspaceBytes: 4 << 20, Items: 500, Workspaces: 10}
@@ -63,7 +64,7 @@ func newPlace(t testing.TB) *place {
 // serve starts a server, as after a restart.
 func (p *place) serve() {
 	p.t.Helper()
-	p.Service = session.New(session.Config{Store: p.store, Driver: p.yard, Connect: connectBox, Files: p.files, Isolation: sandbox.GVisor,
+	p.Service = session.New(session.Config{Store: p.store, Driver: p.yard, Pool: p.pool, Connect: connectBox, Files: p.files, Isolation: sandbox.GVisor,
 		Limits: p.limits, Policy: p.policy, Server: uuid.New(), Lease: 15 * time.Second, Log: testLog()})
 	if err := p.Recover(p.t.Context()); err != nil {
 		p.t.Fatal(err)

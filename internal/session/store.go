@@ -62,9 +62,9 @@ func (o *Over) Unwrap() error {
 // Store keeps sessions. Times and leases are decided by the database's clock. A change made with a lease that another
 // server has taken fails with Conflict.
 type Store interface {
-	// CreateSession makes a session in state starting, owned by the server for the lease's length. Conflict when the
+	// CreateSession makes a session with the id, in state starting, owned by the server for the lease's length. Conflict when the
 	// workspace has a live session already, and an *Over when a quota is used up.
-	CreateSession(ctx context.Context, workspace, startedBy, server uuid.UUID, lease time.Duration, quota Quota) (Session, error)
+	CreateSession(ctx context.Context, id, workspace, startedBy, server uuid.UUID, lease time.Duration, quota Quota) (Session, error)
 	// LiveSession returns the workspace's live session, or NotFound.
 	LiveSession(ctx context.Context, workspace uuid.UUID) (Session, error)
 	// LastSession returns the newest session of the workspace, live or ended, or NotFound.
