@@ -4,7 +4,8 @@ import path from "node:path";
 /** message gives an error with what is inside it; node:test wraps what a test threw. */
 function message(error) {
   const inner = error?.cause ?? error;
-  return String(inner?.stack ?? inner?.message ?? inner ?? "no reason given");
+  const stack = String(inner?.stack ?? inner?.message ?? inner ?? "no reason given");
+  return inner?.cause ? `${stack}\ncaused by ${message(inner)}` : stack;
 }
 
 export default async function* report(events) {

@@ -51,7 +51,8 @@ gofmt_is_clean() {
 go_tests() {
 	local codes
 	check go-format gofmt_is_clean
-	check go-vet go vet ./...
+	# With the race detector it takes the same packages, compiled once, as the tests.
+	check go-vet env CGO_ENABLED=1 go vet -race ./...
 	suite go-tests
 	set +e
 	CGO_ENABLED=1 go test -race -json -timeout 10m "${test_as_root[@]}" ./... 2>&1 | node scripts/testsum.mjs go "$results/go-tests.counts"

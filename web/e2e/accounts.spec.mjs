@@ -1,9 +1,10 @@
 // Accounts: what one of them has, another does not see.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { after, before } from "node:test";
 import { Api, password } from "./harness/api.mjs";
 import { launch, Visitor } from "./harness/browser.mjs";
 import { Server } from "./harness/server.mjs";
+import { tests } from "./harness/steps.mjs";
 
 let server;
 let browser;
@@ -11,6 +12,8 @@ let owner;
 let stranger;
 let visitor;
 let id;
+
+const test = tests(() => visitor, { story: true });
 
 before(async () => {
   server = await Server.start("--registration=open");
@@ -27,7 +30,7 @@ after(async () => {
 });
 
 test("somebody who is not logged in is sent to the login page", async () => {
-  visitor.allow(/401/);
+  visitor.allow(/401|HTTP Authentication failed/);
   await visitor.page.goto(`/w/${id}`);
   await visitor.page.waitForURL(/\/login/);
 });

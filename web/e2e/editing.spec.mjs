@@ -1,9 +1,10 @@
 // Editing: what is saved is what runs, and what is what comes back.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { after, before } from "node:test";
 import { Api } from "./harness/api.mjs";
 import { launch, Visitor } from "./harness/browser.mjs";
 import { Server } from "./harness/server.mjs";
+import { tests } from "./harness/steps.mjs";
 import { until } from "./harness/wait.mjs";
 import { WorkspacePage } from "./harness/workspace.mjs";
 
@@ -13,6 +14,8 @@ let visitor;
 let api;
 let id;
 let workspace;
+
+const test = tests(() => visitor);
 
 before(async () => {
   server = await Server.start();

@@ -1,15 +1,18 @@
 // From an empty installation to a chart: what somebody does in the first five minutes.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { after, before } from "node:test";
 import { password } from "./harness/api.mjs";
 import { launch, Visitor } from "./harness/browser.mjs";
 import { Server } from "./harness/server.mjs";
+import { tests } from "./harness/steps.mjs";
 import { until } from "./harness/wait.mjs";
 import { WorkspacePage } from "./harness/workspace.mjs";
 
 let server;
 let browser;
 let visitor;
+
+const test = tests(() => visitor, { story: true });
 
 before(async () => {
   server = await Server.start();
@@ -94,5 +97,7 @@ test("Ctrl+Enter runs the file that is open", async () => {
     async () => (await runs()).length === 1 && (await runs())[0].id !== first.id,
   );
   await workspace.terminalShows("The chart is in chart.png.", { deadline: 60_000 });
+  await until("the end of the second run", async () => (await runs())[0].exit);
+  await visitor.screenshot("overview");
   visitor.assertClean();
 });

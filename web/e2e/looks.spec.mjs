@@ -54,7 +54,7 @@ const pages = [
     path: () => `/w/${id}`,
     ready: async (v, wide) => {
       const workspace = new WorkspacePage(v);
-      if (!wide) return v.page.getByText("Quarterly sales").first().waitFor();
+      if (!wide) return workspace.editorShows("import pandas");
       await workspace.openFile("analysis.py", "import pandas");
       await workspace.prompt();
     },

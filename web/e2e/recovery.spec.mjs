@@ -1,9 +1,10 @@
 // What survives: a reload, the death of the server, the death of the sandbox.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { after, before } from "node:test";
 import { Api } from "./harness/api.mjs";
 import { launch, Visitor } from "./harness/browser.mjs";
 import { processesWith, Server } from "./harness/server.mjs";
+import { tests } from "./harness/steps.mjs";
 import { until } from "./harness/wait.mjs";
 import { WorkspacePage } from "./harness/workspace.mjs";
 
@@ -13,6 +14,8 @@ let visitor;
 let api;
 let id;
 let workspace;
+
+const test = tests(() => visitor, { story: true });
 
 before(async () => {
   server = await Server.start();
@@ -88,7 +91,7 @@ test("S6: a sandbox that is killed behind the server's back: the page says so, a
     return found.size > 0 && found;
   });
   for (const pid of sandboxes.keys()) process.kill(pid, "SIGKILL");
-  await workspace.terminal.getByText("The sandbox ended").waitFor({ timeout: 30_000 });
+  await workspace.terminal.getByRole("heading", { name: "The sandbox ended" }).waitFor({ timeout: 30_000 });
   for (const name of ["main.py", "acknowledged.txt"]) await workspace.item(name).waitFor();
   await workspace.terminal.getByRole("button", { name: "Restart" }).click();
   await workspace.prompt();

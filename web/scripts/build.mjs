@@ -1,4 +1,5 @@
-// Builds the static export and its precompressed copy for the embedding: next build → out/, precompress → dist/, budgets.
+// Builds the static export and its precompressed copy for the embedding: next build → out/, the theme's
+// script into each page, precompress → dist/, budgets.
 import { spawnSync } from "node:child_process";
 
 function step(...argv) {
@@ -10,5 +11,6 @@ function step(...argv) {
 }
 
 step("node_modules/next/dist/bin/next", "build");
+step("scripts/first-paint.mjs");
 step("scripts/precompress.mjs");
 step("scripts/budget.mjs");

@@ -17,7 +17,7 @@ export async function until(description, what, { deadline = 15_000, state } = {}
       thrown = error;
     }
     if (Date.now() > end) {
-      const seen = state === undefined ? "" : `\n--- what was there instead:\n${await state()}`;
+      const seen = state === undefined ? "" : `\n--- what was there instead:\n${String(await state()).slice(-2500)}`;
       throw new Error(`waited ${deadline / 1000} s in vain for ${description}${seen}`, { cause: thrown });
     }
     await pause(40); // between two looks, not for anything

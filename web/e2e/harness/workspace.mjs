@@ -103,7 +103,7 @@ export class WorkspacePage {
     const mark = `m${Math.random().toString(36).slice(2, 10)}`;
     // The marks are put together by the shell, so that the echo of the line does not hold them.
     await this.enter(`echo "${mark}"'<'; ${line}; echo '>'"${mark}"`);
-    const between = new RegExp(`^${mark}<\\r?\\n?([\\s\\S]*?)^?>${mark}`, "m");
+    const between = new RegExp(`^${mark}<\\r?\\n?([\\s\\S]*?)>${mark}`, "m");
     const find = async () => {
       const output = (await this.terminalText()).match(between)?.[1];
       return output !== undefined && pattern.test(output) ? { output } : undefined;

@@ -441,11 +441,13 @@ export interface components {
             type: "gone";
         };
         HelloEvent: {
+            notices: components["schemas"]["Notice"][];
             notSaved: components["schemas"]["NotSaved"][];
             session: components["schemas"]["Session"] | null;
             terminals: components["schemas"]["Terminal"][];
             /** @enum {string} */
             type: "hello";
+            usage?: components["schemas"]["Usage"];
         };
         Item: {
             /** Format: date-time */
@@ -547,6 +549,33 @@ export interface components {
             /** @description Id of a template; absent for an empty workspace. */
             template?: string;
         };
+        Notice: {
+            /** Format: date-time */
+            at: string;
+            /**
+             * Format: int64
+             * @description The limit, in bytes or processes.
+             */
+            bound: number;
+            /** @enum {string} */
+            limit: "memory" | "disk" | "processes";
+            /** @description The last lines of its terminal, where they are known. */
+            output?: string;
+            /**
+             * Format: int64
+             * @description How much was used.
+             */
+            peak: number;
+            /** @description What ran into it, where that is known. */
+            process?: string;
+            /** @description What happened and what to do. */
+            text: string;
+        };
+        NoticesEvent: {
+            notices: components["schemas"]["Notice"][];
+            /** @enum {string} */
+            type: "notices";
+        };
         NotSaved: {
             path: string;
             reason: string;
@@ -611,6 +640,11 @@ export interface components {
             createdAt: string;
             /** Format: date-time */
             endedAt?: string;
+            /**
+             * Format: date-time
+             * @description When it ends by its age; absent while that is far.
+             */
+            endsAt?: string;
             /** Format: uuid */
             id: string;
             /** @description Why it ended or is ending, in words for its people. */
@@ -625,10 +659,14 @@ export interface components {
         };
         SessionView: {
             conflicts: components["schemas"]["Conflict"][];
+            /** @description Oldest first. */
+            notices: components["schemas"]["Notice"][];
             notSaved: components["schemas"]["NotSaved"][];
             /** @description The live one, else the last; absent when there was none. */
             session?: components["schemas"]["Session"];
             terminals: components["schemas"]["Terminal"][];
+            /** @description Absent while nothing is known, and after the end. */
+            usage?: components["schemas"]["Usage"];
         };
         Setup: {
             password: string;
@@ -674,6 +712,32 @@ export interface components {
         };
         Tree: {
             items: components["schemas"]["Item"][];
+        };
+        Usage: {
+            /** Format: date-time */
+            at: string;
+            /**
+             * Format: double
+             * @description Cores in use.
+             */
+            cpu: number;
+            /**
+             * Format: int64
+             * @description 0 when it is not known.
+             */
+            diskBytes: number;
+            /** Format: int64 */
+            memoryBytes: number;
+            /**
+             * Format: int64
+             * @description 0 when it is not known.
+             */
+            processes: number;
+        };
+        UsageEvent: {
+            /** @enum {string} */
+            type: "usage";
+            usage: components["schemas"]["Usage"];
         };
         User: {
             admin: boolean;

@@ -15,5 +15,7 @@ export type Exit = Schemas["Exit"];
 export type Terminal = Schemas["Terminal"];
 export type NotSaved = Schemas["NotSaved"];
 export type Conflict = Schemas["Conflict"];
+export type Notice = Schemas["Notice"];
+export type Usage = Schemas["Usage"];
 export type SessionView = Schemas["SessionView"];
 export type Limits = Schemas["Limits"];

@@ -13,6 +13,7 @@ export default function ErrorPage({ error, reset }: { error: Error; reset: () =>
   return (
     <CenteredPage>
       <Empty
+        page
         title={isStaleBuild(error) ? "Vivarium was updated" : "This page stopped working"}
         actions={
           <>

@@ -4,7 +4,6 @@ import "./globals.css";
 import type { Metadata, Viewport } from "next";
 import type { ReactNode } from "react";
 import { Providers } from "@/components/providers";
-import { themeScript } from "@/lib/theme";
 
 export const metadata: Metadata = {
   title: { default: "Vivarium", template: "%s · Vivarium" },
@@ -25,10 +24,6 @@ export default function RootLayout({ children }: { children: ReactNode }) {
   return (
     <html lang="en" suppressHydrationWarning>
       <body>
-        <script
-          // biome-ignore lint/security/noDangerouslySetInnerHtml: a constant of ours, in the HTML, whose hash the server allows
-          dangerouslySetInnerHTML={{ __html: themeScript }}
-        />
         <Providers>{children}</Providers>
       </body>
     </html>

@@ -1,6 +1,6 @@
 import Link from "next/link";
 import { CenteredPage } from "@/components/centered-page";
-import { Button } from "@/components/ui/button";
+import { buttonClass } from "@/components/ui/button";
 import { Empty } from "@/components/ui/empty";
 
 export const metadata = { title: "Not found" };
@@ -9,13 +9,12 @@ export default function NotFound() {
   return (
     <CenteredPage>
       <Empty
+        page
         title="There is no such page"
         actions={
-          <Button variant="primary" asChild>
-            <Link href="/workspaces" prefetch={false}>
-              Your workspaces
-            </Link>
-          </Button>
+          <Link href="/workspaces" prefetch={false} className={buttonClass({ variant: "primary" })}>
+            Your workspaces
+          </Link>
         }
       >
         The address may be mistyped, or what was here is gone.

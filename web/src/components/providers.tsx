@@ -2,10 +2,9 @@
 
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { type ReactNode, useState } from "react";
-import { Toaster } from "sonner";
 import { ApiError } from "@/api/errors";
-import { ThemeProvider, useTheme } from "@/lib/theme";
-import { TooltipProvider } from "./ui/tooltip";
+import { ThemeProvider } from "@/lib/theme";
+import { Toasts } from "./ui/toast";
 
 /** Trying again helps when no answer came or the server is starting; it never helps against a "no". */
 function retry(failures: number, error: Error): boolean {
@@ -27,32 +26,9 @@ export function Providers({ children }: { children: ReactNode }) {
   return (
     <QueryClientProvider client={client}>
       <ThemeProvider>
-        <TooltipProvider>
-          {children}
-          <Toasts />
-        </TooltipProvider>
+        {children}
+        <Toasts />
       </ThemeProvider>
     </QueryClientProvider>
-  );
-}
-
-function Toasts() {
-  const { theme } = useTheme();
-  return (
-    <Toaster
-      theme={theme}
-      position="bottom-right"
-      offset={{ bottom: 36, right: 16 }}
-      mobileOffset={{ bottom: 64 }}
-      toastOptions={{
-        style: {
-          background: "var(--raised)",
-          color: "var(--ink)",
-          borderColor: "var(--line)",
-          boxShadow: "var(--shadow)",
-          fontFamily: "var(--font-sans)",
-        },
-      }}
-    />
   );
 }

@@ -2,6 +2,7 @@
 
 import { Monitor, Moon, Sun } from "lucide-react";
 import { type ThemeChoice, useTheme } from "@/lib/theme";
+import { IconButton } from "./ui/icon-button";
 import { Menu } from "./ui/menu";
 
 const choices: { choice: ThemeChoice; label: string }[] = [
@@ -16,16 +17,13 @@ export function ThemeMenu() {
   const Icon = choice === "system" ? Monitor : theme === "dark" ? Moon : Sun;
   return (
     <Menu
+      label="Theme"
       entries={choices.map((c) => ({ label: c.label, checked: c.choice === choice, onSelect: () => choose(c.choice) }))}
-    >
-      <button
-        type="button"
-        aria-label="Theme"
-        title="Theme"
-        className="inline-flex size-8 items-center justify-center rounded-md text-muted hover:bg-sunken hover:text-ink"
-      >
-        <Icon size={16} aria-hidden="true" />
-      </button>
-    </Menu>
+      trigger={(props) => (
+        <IconButton large label="Theme" {...props}>
+          <Icon size={16} aria-hidden="true" />
+        </IconButton>
+      )}
+    />
   );
 }

@@ -7,14 +7,9 @@ import { recall, remember } from "./storage";
 export type ThemeChoice = "system" | "light" | "dark";
 export type Theme = "light" | "dark";
 
+// scripts/first-paint.mjs does the same before the first paint, from the HTML itself.
 const key = "vivarium.theme";
 const darkQuery = "(prefers-color-scheme: dark)";
-
-/**
- * Runs before the first paint, from the HTML itself, so that no page flashes in the other theme. It must do the same as
- * `resolve` below.
- */
-export const themeScript = `try{var c=localStorage.getItem("${key}")}catch(e){}document.documentElement.dataset.theme=c==="dark"||c==="light"?c:matchMedia("${darkQuery}").matches?"dark":"light"`;
 
 const choice = new Signal<ThemeChoice>("system");
 const systemDark = new Signal(false);
@@ -47,7 +42,7 @@ export function ThemeProvider({ children }: { children: ReactNode }) {
   }, []);
 
   useEffect(() => {
-    // The script in the HTML has set it for the first paint; the first effect here has read the same two sources.
+    // The script in the HTML has set it for the first paint, from the same two sources.
     document.documentElement.dataset.theme = resolve(choice.get(), systemDark.get());
   });
 

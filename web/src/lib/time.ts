@@ -10,7 +10,7 @@ export function formatAgo(iso: string, now = Date.now()): string {
   const then = Date.parse(iso);
   if (Number.isNaN(then)) return "";
   const seconds = Math.max(0, (now - then) / 1000);
-  if (seconds < 45) return "just now";
+  if (seconds < 60) return "just now";
   const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
   for (const [limit, divisor, unit] of steps) {
     if (seconds < limit) return relative.format(-Math.max(1, Math.floor(seconds / divisor)), unit);

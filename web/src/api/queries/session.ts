@@ -11,6 +11,9 @@ export const sessionQuery = (workspace: string) =>
     staleTime: Number.POSITIVE_INFINITY,
   });
 
+/** What is known of a session before anything is. */
+export const emptyView: SessionView = { terminals: [], notSaved: [], conflicts: [], notices: [] };
+
 export interface Size {
   cols: number;
   rows: number;

@@ -1,4 +1,3 @@
-import { Slot } from "radix-ui";
 import type { ComponentProps } from "react";
 import { cn } from "@/lib/cn";
 
@@ -19,36 +18,27 @@ const sizes = {
   lg: "h-10 px-4 text-base",
 } as const;
 
-export interface ButtonProps extends ComponentProps<"button"> {
+interface Look {
   variant?: keyof typeof variants;
   size?: keyof typeof sizes;
-  asChild?: boolean;
+}
+
+/** The classes of a button, for a link that looks like one. */
+export function buttonClass({ variant = "secondary", size = "md" }: Look = {}): string {
+  return cn(base, variants[variant], sizes[size]);
+}
+
+export interface ButtonProps extends ComponentProps<"button">, Look {
   /** Shows that the click is being worked on, and takes no further ones. */
   busy?: boolean;
 }
 
-export function Button({
-  variant = "secondary",
-  size = "md",
-  asChild,
-  busy,
-  className,
-  children,
-  ...props
-}: ButtonProps) {
-  const classes = cn(base, variants[variant], sizes[size], className);
-  if (asChild) {
-    return (
-      <Slot.Root className={classes} {...props}>
-        {children}
-      </Slot.Root>
-    );
-  }
+export function Button({ variant, size, busy, className, children, ...props }: ButtonProps) {
   return (
     <button
       type="button"
       {...props}
-      className={classes}
+      className={cn(buttonClass({ ...(variant && { variant }), ...(size && { size }) }), className)}
       disabled={props.disabled || busy}
       aria-busy={busy || undefined}
     >

@@ -1,54 +1,52 @@
 "use client";
 
 import { X } from "lucide-react";
-import { Dialog as Primitive } from "radix-ui";
-import type { ReactNode } from "react";
-import { cn } from "@/lib/cn";
+import { type ReactNode, useId } from "react";
+import { Modal } from "./modal";
 
 export interface DialogProps {
-  open: boolean;
-  onClose: () => void;
+  /** Without it the window stays until what it asks for is done. */
+  onClose?: () => void;
   title: string;
   description?: ReactNode;
   children: ReactNode;
-  className?: string;
-  /** What to focus when it opens, instead of the first control. */
-  onOpenAutoFocus?: (event: Event) => void;
 }
 
-export function Dialog({ open, onClose, title, description, children, className, onOpenAutoFocus }: DialogProps) {
+/** A window with a title and a way out. */
+export function Dialog({ onClose, title, description, children }: DialogProps) {
+  const id = useId();
   return (
-    <Primitive.Root open={open} onOpenChange={(next) => (next ? undefined : onClose())}>
-      <Primitive.Portal>
-        <Primitive.Overlay className="fixed inset-0 z-40 bg-shade" />
-        <Primitive.Content
-          {...(description ? {} : { "aria-describedby": undefined })}
-          {...(onOpenAutoFocus ? { onOpenAutoFocus } : {})}
-          className={cn(
-            "pop fixed inset-x-3 top-[12vh] z-50 mx-auto flex max-h-[80vh] max-w-md flex-col gap-4 overflow-y-auto rounded-xl border border-line bg-raised p-5 shadow-pop",
-            className,
-          )}
-        >
-          <div className="flex items-start justify-between gap-4">
-            <div className="flex min-w-0 flex-col gap-1">
-              <Primitive.Title className="break-words font-semibold text-lg">{title}</Primitive.Title>
-              {description ? (
-                <Primitive.Description asChild>
-                  <div className="text-muted">{description}</div>
-                </Primitive.Description>
-              ) : null}
+    <Modal
+      onClose={() => onClose?.()}
+      labelledBy={`${id}-title`}
+      describedBy={description ? `${id}-text` : undefined}
+      className="mt-[12vh] max-h-[80vh] max-w-md overflow-y-auto"
+    >
+      <div className="flex flex-col gap-4 p-5">
+        <div className="flex min-w-0 flex-col gap-1 pr-8">
+          <h2 id={`${id}-title`} className="break-words font-semibold text-lg">
+            {title}
+          </h2>
+          {description ? (
+            <div id={`${id}-text`} className="text-muted">
+              {description}
             </div>
-            <Primitive.Close
-              aria-label="Close"
-              className="-mt-1 -mr-1 inline-flex size-7 shrink-0 items-center justify-center rounded-md text-muted hover:bg-sunken hover:text-ink"
-            >
-              <X size={16} aria-hidden="true" />
-            </Primitive.Close>
-          </div>
-          {children}
-        </Primitive.Content>
-      </Primitive.Portal>
-    </Primitive.Root>
+          ) : null}
+        </div>
+        {children}
+        {onClose ? (
+          // Last for the keyboard: it is not what somebody came for.
+          <button
+            type="button"
+            aria-label="Close"
+            onClick={onClose}
+            className="absolute top-4 right-4 inline-flex size-7 items-center justify-center rounded-md text-muted hover:bg-sunken hover:text-ink"
+          >
+            <X size={16} aria-hidden="true" />
+          </button>
+        ) : null}
+      </div>
+    </Modal>
   );
 }
 

@@ -7,14 +7,18 @@ export function Empty({
   title,
   children,
   actions,
+  page,
   className,
 }: {
   icon?: ReactNode;
   title: string;
   children?: ReactNode;
   actions?: ReactNode;
+  /** It is all that the page has, so that its title is the page's. */
+  page?: boolean;
   className?: string;
 }) {
+  const Title = page ? "h1" : "h2";
   return (
     <div className={cn("flex flex-col items-center justify-center gap-3 p-6 text-center", className)}>
       {icon ? (
@@ -22,7 +26,7 @@ export function Empty({
           {icon}
         </div>
       ) : null}
-      <h2 className="font-semibold text-lg">{title}</h2>
+      <Title className="font-semibold text-lg">{title}</Title>
       {children ? <div className="max-w-sm text-balance text-muted">{children}</div> : null}
       {actions ? <div className="mt-1 flex flex-wrap justify-center gap-2">{actions}</div> : null}
     </div>

@@ -2,11 +2,11 @@
 
 import { useMutation } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
-import { toast } from "sonner";
 import { ApiError, messageOf } from "@/api/errors";
 import { changePassword } from "@/api/queries/auth";
 import { Button } from "@/components/ui/button";
 import { Dialog, DialogButtons } from "@/components/ui/dialog";
+import { toast } from "@/components/ui/toast";
 import { PasswordField, passwordHint } from "./password-field";
 
 export function PasswordDialog({ onClose }: { onClose: () => void }) {
@@ -30,7 +30,7 @@ export function PasswordDialog({ onClose }: { onClose: () => void }) {
     mutation.mutate();
   };
   return (
-    <Dialog open onClose={onClose} title="Change password" description="All your other devices will be signed out.">
+    <Dialog onClose={onClose} title="Change password" description="All your other devices will be signed out.">
       <form onSubmit={onSubmit} className="flex flex-col gap-4" noValidate>
         <PasswordField
           label="Current password"

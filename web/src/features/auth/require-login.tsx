@@ -16,6 +16,7 @@ import { useSignal } from "@/lib/signal";
 import { unsavedEdits } from "@/lib/unsaved";
 import { AccountForm } from "./account-form";
 import { loginPage } from "./next-page";
+import { signingOut } from "./signing-out";
 
 /**
  * Shows its children to somebody who is signed in, and sends others to the login page. The children are rendered while that
@@ -33,7 +34,7 @@ export function RequireLogin({ children }: { children: ReactNode }) {
   const inPlace = nobody && unsaved && me.data !== undefined;
 
   useEffect(() => {
-    if (!nobody || inPlace) return;
+    if (!nobody || inPlace || signingOut.get()) return;
     // The login page must not find the one who was signed in.
     client.removeQueries({ queryKey: keys.me });
     signedOut.set(false);
@@ -44,6 +45,7 @@ export function RequireLogin({ children }: { children: ReactNode }) {
     return (
       <CenteredPage>
         <Empty
+          page
           title="Vivarium cannot be reached"
           actions={
             <Button variant="primary" busy={me.isFetching} onClick={() => void me.refetch()}>
@@ -59,14 +61,25 @@ export function RequireLogin({ children }: { children: ReactNode }) {
   return (
     <>
       {children}
-      <Dialog
-        open={inPlace}
-        onClose={() => {}}
-        title="You are signed out"
-        description="Sign in again to go on: your edits are still here, and not saved yet."
-      >
-        <AccountForm action="Sign in" username={me.data?.username} submit={login} onDone={() => void me.refetch()} />
-      </Dialog>
+      {inPlace ? (
+        <Dialog
+          title="You are signed out"
+          description="Sign in again to go on: your edits are still here, and not saved yet."
+        >
+          <AccountForm action="Sign in" username={me.data?.username} submit={login} onDone={() => void me.refetch()} />
+          <button
+            type="button"
+            className="self-center text-muted underline hover:text-ink"
+            onClick={() => {
+              unsavedEdits.set(false);
+              signingOut.set(true);
+              window.location.assign("/login");
+            }}
+          >
+            Leave and lose the edits
+          </button>
+        </Dialog>
+      ) : null}
     </>
   );
 }

@@ -7,7 +7,7 @@ import { useState } from "react";
 import { authOptionsQuery, setup } from "@/api/queries/auth";
 import { CenteredPage } from "@/components/centered-page";
 import { Splash } from "@/components/splash";
-import { Button } from "@/components/ui/button";
+import { buttonClass } from "@/components/ui/button";
 import { Empty } from "@/components/ui/empty";
 import { Field } from "@/components/ui/field";
 import { useMounted } from "@/lib/mounted";
@@ -31,13 +31,12 @@ function Setup() {
     return (
       <CenteredPage>
         <Empty
+          page
           title="Vivarium is set up already"
           actions={
-            <Button variant="primary" asChild>
-              <Link href="/login" prefetch={false}>
-                Sign in
-              </Link>
-            </Button>
+            <Link href="/login" prefetch={false} className={buttonClass({ variant: "primary" })}>
+              Sign in
+            </Link>
           }
         >
           The first account has been made. Its owner can make others.

@@ -28,7 +28,6 @@ export function CloseDialog() {
   };
   return (
     <Dialog
-      open
       onClose={cancel}
       title={`Save ${baseName(file.path)} before closing?`}
       description="Otherwise your latest edits to it are lost."

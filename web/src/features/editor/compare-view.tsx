@@ -53,11 +53,14 @@ export function CompareView({ comparison }: { comparison: Comparison }) {
         readOnly: !open,
         renderSideBySide: !narrow,
         useInlineViewWhenSpaceIsLimited: true,
+        renderOverviewRuler: false,
         hideUnchangedRegions: { enabled: true },
         originalAriaLabel: left.label,
         modifiedAriaLabel: right.label,
       });
       made.setModel({ original, modified });
+      made.getOriginalEditor().updateOptions({ ariaLabel: left.label });
+      made.getModifiedEditor().updateOptions({ ariaLabel: right.label });
       // The editor goes before its models.
       disposables.unshift(made);
       made.getModifiedEditor().focus();

@@ -3,7 +3,7 @@
 import { Download, FileCode2, FileQuestion, Link2 } from "lucide-react";
 import { fileUrl } from "@/api/client";
 import { Logo } from "@/components/logo";
-import { Button } from "@/components/ui/button";
+import { Button, buttonClass } from "@/components/ui/button";
 import { Empty } from "@/components/ui/empty";
 import { formatBytes } from "@/lib/bytes";
 import { shortcut } from "@/lib/platform";
@@ -68,12 +68,10 @@ function FileView({ file }: { file: OpenFile }) {
           icon={<FileCode2 size={32} />}
           title={shows === "large" ? "Too large for the editor" : "Not a text"}
           actions={
-            <Button variant="primary" asChild>
-              <a href={fileUrl(desk.id, path)} download={baseName(path)}>
-                <Download size={15} aria-hidden="true" />
-                Download
-              </a>
-            </Button>
+            <a href={fileUrl(desk.id, path)} download={baseName(path)} className={buttonClass({ variant: "primary" })}>
+              <Download size={15} aria-hidden="true" />
+              Download
+            </a>
           }
         >
           {baseName(path)} — {shows === "binary" ? "binary, " : ""}

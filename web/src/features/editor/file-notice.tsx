@@ -42,7 +42,7 @@ export function FileNotice({ file }: { file: OpenFile }) {
         }
       >
         <strong className="font-semibold">Not saved:</strong> this file was changed elsewhere since you opened it.
-        Nothing is overwritten until you choose; both stay in the history.
+        Nothing is overwritten until you choose.
       </Notice>
     ) : (
       <Notice

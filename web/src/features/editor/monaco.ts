@@ -82,7 +82,7 @@ export function applyTheme(theme: Theme): void {
       rule("comment", "code-comment", "italic"),
       rule("keyword", "code-keyword"),
       rule("string", "code-string"),
-      rule("string.escape", "code-number"),
+      rule("string.escape", "code-string"),
       rule("string.link", "code-type"),
       rule("number", "code-number"),
       rule("constant", "code-number"),

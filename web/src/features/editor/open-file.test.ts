@@ -290,6 +290,29 @@ describe("what is shown", () => {
 });
 
 describe("OpenFiles", () => {
+  it("tries a save again that failed for want of a server, and not one that was refused", async () => {
+    const server = new FakeServer();
+    const files = new OpenFiles(server);
+    const [a, b] = ["a.py", "b.py"].map((path) => files.open(path, server.put(path, "one")));
+    if (!a || !b) throw new Error("not opened");
+    for (const [file, error] of [
+      [a, networkError()],
+      [b, new ApiError(413, "too large")],
+    ] as const) {
+      await vi.waitFor(() => expect(file.state.get().load).toBe("ready"));
+      file.buffer((t) => new FakeBuffer(t)).replace("two");
+      server.before = () => {
+        throw error;
+      };
+      expect(await file.save()).toBe(false);
+    }
+    server.before = undefined;
+    files.retry();
+    await vi.waitFor(() => expect(a.state.get().save.is).toBe("idle"));
+    expect(server.files.get("a.py")?.text).toBe("two");
+    expect(b.state.get().save).toMatchObject({ is: "failed", reason: "too large" });
+  });
+
   it("opens a file once, and closing shows the neighbour", () => {
     const files = new OpenFiles(new FakeServer());
     const a = files.open("a.png");

@@ -24,7 +24,8 @@ export interface FileStore {
 export type SaveState =
   | { is: "idle" }
   | { is: "saving" }
-  | { is: "failed"; reason: string }
+  /** Trying again without a change can help when `transient`. */
+  | { is: "failed"; reason: string; transient: boolean }
   /** The file was changed (or is gone: null) since the version that was edited. The user decides. */
   | { is: "conflict"; current: Item | null };
 
@@ -171,7 +172,7 @@ export class OpenFile {
         return true;
       } catch (error) {
         if (!(error instanceof ApiError) || error.status !== 409) {
-          this.#set({ save: { is: "failed", reason: messageOf(error) } });
+          this.#set({ save: failed(error) });
           return false;
         }
         const same = await this.#look(error.current, text, at);
@@ -182,7 +183,7 @@ export class OpenFile {
         }
       }
     }
-    this.#set({ save: { is: "failed", reason: "The file keeps changing. Try again." } });
+    this.#set({ save: { is: "failed", reason: "The file keeps changing. Try again.", transient: false } });
     return false;
   }
 
@@ -233,7 +234,7 @@ export class OpenFile {
         this.#set({ save: { is: "idle" } });
         return true;
       } catch (error) {
-        this.#set({ save: { is: "failed", reason: messageOf(error) } });
+        this.#set({ save: failed(error) });
         return false;
       }
     }
@@ -321,4 +322,10 @@ export class OpenFile {
   #set(change: Partial<FileState>): void {
     this.state.set({ ...this.state.get(), ...change });
   }
+}
+
+function failed(error: unknown): SaveState {
+  // No answer, nobody signed in, or a server that is not up: once that has changed, the same save works.
+  const transient = error instanceof ApiError && (error.status === 0 || error.status === 401 || error.status >= 502);
+  return { is: "failed", reason: messageOf(error), transient };
 }

@@ -73,6 +73,14 @@ export class OpenFiles {
     return done.every(Boolean);
   }
 
+  /** Tries the saves again that failed because the server could not be reached. */
+  retry(): void {
+    for (const file of this.tabs.get().files) {
+      const { save } = file.state.get();
+      if (save.is === "failed" && save.transient) void file.save();
+    }
+  }
+
   /** Tells every open file what the server has now. */
   sync(items: readonly Item[]): void {
     const byPath = new Map(items.map((i) => [i.path, i]));

@@ -1,7 +1,7 @@
 import { Download, FilePlus2, FolderPlus, Pencil, Play, Trash2, Upload } from "lucide-react";
-import { toast } from "sonner";
 import { fileUrl } from "@/api/client";
 import type { MenuEntries } from "@/components/ui/menu";
+import { toast } from "@/components/ui/toast";
 import { run } from "../workspace/actions";
 import type { Desk } from "../workspace/desk";
 import { baseName, extension, join, parentOf } from "./path";
@@ -49,7 +49,7 @@ export function entriesFor(desk: Desk, node: TreeNode | undefined): MenuEntries 
       label: "Copy path",
       onSelect: () => {
         navigator.clipboard?.writeText(node.path).then(
-          () => toast("Path copied"),
+          () => toast.info("Path copied"),
           () => toast.error("The browser does not allow copying here"),
         );
       },

@@ -37,7 +37,7 @@ export function ExplorerRow({
     <button
       type="button"
       {...props}
-      aria-label={reason ? `${node.name}, not saved: ${reason}` : node.name}
+      aria-label={reason ? `${node.name} not saved: ${reason}` : node.name}
       title={reason ? `${node.path}\nNot saved: ${reason}` : node.path}
       data-path={node.path}
       style={{ position: "absolute", top, left: 0, right: 0, height: rowHeight, paddingLeft: 8 + level * indent }}
@@ -56,10 +56,13 @@ export function ExplorerRow({
       <FileIcon path={node.path} kind={node.kind} open={open} />
       <span className={cn("min-w-0 truncate", !node.item && !folder && "text-muted")}>{node.name}</span>
       {reason ? (
-        <span className="ml-auto flex shrink-0 items-center gap-1 text-2xs text-warn not-italic">
-          <TriangleAlert size={12} aria-hidden="true" />
-          not saved
-        </span>
+        <>
+          {" "}
+          <span className="ml-auto flex shrink-0 items-center gap-1 text-2xs text-warn not-italic">
+            <TriangleAlert size={12} aria-hidden="true" />
+            not saved
+          </span>
+        </>
       ) : null}
     </button>
   );

@@ -32,18 +32,13 @@ export function ExplorerToolbar() {
       <Menu
         header={item ? item.path : "Nothing is selected"}
         entries={entriesFor(desk, node)}
-        keepFocus={() => desk.asking.get() !== undefined}
-      >
-        <button
-          type="button"
-          aria-label="More for the selected item"
-          title="More for the selected item"
-          disabled={!ready}
-          className="inline-flex size-7 items-center justify-center rounded-md text-muted hover:not-disabled:bg-sunken hover:not-disabled:text-ink disabled:opacity-40"
-        >
-          <Ellipsis size={15} aria-hidden="true" />
-        </button>
-      </Menu>
+        label="More for the selected item"
+        trigger={(props) => (
+          <IconButton label="More for the selected item" disabled={!ready} {...props}>
+            <Ellipsis size={15} aria-hidden="true" />
+          </IconButton>
+        )}
+      />
     </div>
   );
 }

@@ -4,11 +4,11 @@ import { dragAndDropFeature, hotkeysCoreFeature, selectionFeature, syncDataLoade
 import { useTree as useHeadlessTree } from "@headless-tree/react";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useMemo, useRef, useState } from "react";
-import { toast } from "sonner";
 import { messageOf } from "@/api/errors";
 import { Button } from "@/components/ui/button";
 import { Empty } from "@/components/ui/empty";
-import { ContextMenu } from "@/components/ui/menu";
+import { ContextMenu, type ContextMenuState } from "@/components/ui/menu";
+import { toast } from "@/components/ui/toast";
 import { cn } from "@/lib/cn";
 import { useSignal } from "@/lib/signal";
 import { useDesk, useSession, useTree } from "../workspace/use-desk";
@@ -61,7 +61,7 @@ function FileTree({ nodes }: { nodes: Nodes }) {
   const latest = useRef(nodes);
   latest.current = nodes;
   const [expanded, setExpanded] = useState<string[]>([]);
-  const [menuFor, setMenuFor] = useState<TreeNode>();
+  const [menu, setMenu] = useState<ContextMenuState & { node: TreeNode | undefined }>();
   const [over, setOver] = useState(false);
   const selected = useSignal(desk.selected);
   const { active } = useSignal(desk.files.tabs);
@@ -82,7 +82,7 @@ function FileTree({ nodes }: { nodes: Nodes }) {
       desk.selected.set(node.path);
       if (node.kind === "folder") return;
       if (node.item) desk.openFile(node.path);
-      else toast(`${node.name} is in the sandbox only`, { description: node.notSaved?.reason });
+      else toast.info(`${node.name} is in the sandbox only`, { description: node.notSaved?.reason });
     },
     scrollToItem: (item) => {
       const at = tree.getItems().findIndex((i) => i.getId() === item.getId());
@@ -167,13 +167,23 @@ function FileTree({ nodes }: { nodes: Nodes }) {
 
   const container = tree.getContainerProps("Files");
   return (
-    <ContextMenu entries={entriesFor(desk, menuFor)} keepFocus={() => desk.asking.get() !== undefined}>
+    <>
       {/* biome-ignore lint/a11y/noStaticElementInteractions: what it hears comes from the tree's own items */}
       <div
         ref={scroller}
         className={cn("h-full overflow-y-auto overflow-x-hidden py-1", over && "bg-accent-soft")}
-        onContextMenuCapture={(e) => setMenuFor(nodeAt(e.target))}
-        onPointerDownCapture={(e) => setMenuFor(nodeAt(e.target))}
+        onContextMenu={(e) => {
+          e.preventDefault();
+          const node = nodeAt(e.target);
+          if (node) desk.selected.set(node.path);
+          // The menu key comes without a place of its own.
+          const row = (e.target as Element).closest("[data-path]")?.getBoundingClientRect();
+          const { x, y } =
+            e.clientX === 0 && e.clientY === 0 && row
+              ? { x: row.left + 24, y: row.bottom }
+              : { x: e.clientX, y: e.clientY };
+          setMenu({ x, y, from: (e.target as Element).closest<HTMLElement>("[data-path]"), node });
+        }}
         onKeyDown={onKeyDown}
         onDragOver={(e) => {
           if (!e.dataTransfer.types.includes("Files")) return;
@@ -215,7 +225,15 @@ function FileTree({ nodes }: { nodes: Nodes }) {
           })}
         </div>
       </div>
-    </ContextMenu>
+      {menu ? (
+        <ContextMenu
+          at={menu}
+          label={menu.node ? menu.node.name : "Files"}
+          entries={entriesFor(desk, menu.node)}
+          onClose={() => setMenu(undefined)}
+        />
+      ) : null}
+    </>
   );
 }
 

@@ -52,7 +52,6 @@ export function FileDialogs() {
       const { uploads, existing } = asking;
       return (
         <Dialog
-          open
           onClose={close}
           title={
             existing.length === 1 ? `Replace ${baseName(existing[0] ?? "")}?` : `Replace ${existing.length} files?`
@@ -157,7 +156,7 @@ function PathDialog({ title, action, label, hint, initial, from, onSubmit, onClo
     if (!problem) mutation.mutate(trimmed);
   };
   return (
-    <Dialog open onClose={onClose} title={title}>
+    <Dialog onClose={onClose} title={title}>
       <form onSubmit={submit} className="flex flex-col gap-4" noValidate>
         <Field
           label={label}
@@ -218,7 +217,6 @@ function DeleteItemDialog({ path, folder, onClose }: { path: string; folder: boo
   });
   return (
     <ConfirmDialog
-      open
       danger
       title={`Delete ${baseName(path)}?`}
       action="Delete"

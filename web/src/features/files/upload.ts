@@ -1,7 +1,7 @@
-import { toast } from "sonner";
 import { messageOf } from "@/api/errors";
 import { writeFile } from "@/api/queries/files";
 import { limitsQuery } from "@/api/queries/workspaces";
+import { toast } from "@/components/ui/toast";
 import { formatBytes } from "@/lib/bytes";
 import type { Desk } from "../workspace/desk";
 import { baseName, isIgnored, join, pathProblem } from "./path";
@@ -55,7 +55,7 @@ export async function upload(desk: Desk, uploads: readonly Upload[], mode: "new"
   const failed: string[] = [];
   let done = 0;
   const what = uploads.length === 1 ? baseName(uploads[0]?.path ?? "") : `${uploads.length} files`;
-  const note = toast.loading(`Uploading ${what}…`);
+  const note = toast.busy(`Uploading ${what}…`);
   const queue = [...uploads];
 
   const work = async () => {
@@ -76,7 +76,7 @@ export async function upload(desk: Desk, uploads: readonly Upload[], mode: "new"
         }
       }
       done++;
-      if (uploads.length > 1) toast.loading(`Uploading ${done} of ${uploads.length} files…`, { id: note });
+      if (uploads.length > 1) toast.busy(`Uploading ${done} of ${uploads.length} files…`, { id: note });
     }
   };
   await Promise.all(Array.from({ length: Math.min(atOnce, uploads.length) }, work));
@@ -89,7 +89,6 @@ export async function upload(desk: Desk, uploads: readonly Upload[], mode: "new"
       {
         id: note,
         description: [...failed.slice(0, 3), ...more].join(" · "),
-        duration: 12_000,
       },
     );
   }

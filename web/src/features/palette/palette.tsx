@@ -1,7 +1,7 @@
 "use client";
 
-import { Dialog as Primitive } from "radix-ui";
 import { type KeyboardEvent, useEffect, useId, useRef, useState } from "react";
+import { Modal } from "@/components/ui/modal";
 import { cn } from "@/lib/cn";
 import { fuzzyMatch, type Match } from "@/lib/fuzzy";
 import { shortcut } from "@/lib/platform";
@@ -28,25 +28,21 @@ const shownAtMost = 60;
 export function Palette({ commands }: { commands: readonly Command[] }) {
   const desk = useDesk();
   const mode = useSignal(desk.palette);
+  const id = useId();
+  if (!mode) return null;
   const close = () => desk.palette.set(undefined);
   return (
-    <Primitive.Root open={mode !== undefined} onOpenChange={(open) => (open ? undefined : close())}>
-      <Primitive.Portal>
-        <Primitive.Overlay className="fixed inset-0 z-40 bg-shade/40" />
-        <Primitive.Content
-          aria-describedby={undefined}
-          className="pop fixed inset-x-3 top-[10vh] z-50 mx-auto flex max-h-[70vh] max-w-xl flex-col overflow-hidden rounded-xl border border-line bg-raised shadow-pop"
-          onCloseAutoFocus={(event) => {
-            // The command has put the focus where it belongs.
-            event.preventDefault();
-            if (document.activeElement === document.body) desk.focusEditor();
-          }}
-        >
-          <Primitive.Title className="sr-only">{mode === "commands" ? "Commands" : "Go to file"}</Primitive.Title>
-          {mode ? <Box key={mode} start={mode === "commands" ? ">" : ""} commands={commands} onClose={close} /> : null}
-        </Primitive.Content>
-      </Primitive.Portal>
-    </Primitive.Root>
+    <Modal
+      key={mode}
+      onClose={close}
+      labelledBy={id}
+      className="mt-[10vh] max-h-[70vh] max-w-xl overflow-hidden backdrop:bg-shade/50 open:flex open:flex-col"
+    >
+      <h2 id={id} className="sr-only">
+        {mode === "commands" ? "Commands" : "Go to file"}
+      </h2>
+      <Box start={mode === "commands" ? ">" : ""} commands={commands} onClose={close} />
+    </Modal>
   );
 }
 
@@ -106,7 +102,8 @@ function Box({ start, commands, onClose }: { start: string; commands: readonly C
   const choose = (entry: Entry | undefined) => {
     if (!entry) return;
     onClose();
-    entry.choose();
+    // Once the box is gone and has given the focus back, so that the command may take it.
+    setTimeout(entry.choose, 0);
   };
   const onKeyDown = (event: KeyboardEvent) => {
     const steps: Record<string, number> = { ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10 };

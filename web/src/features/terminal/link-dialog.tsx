@@ -12,7 +12,6 @@ export function LinkDialog() {
   if (!url) return null;
   return (
     <ConfirmDialog
-      open
       title="Open this address?"
       action="Open in a new tab"
       onConfirm={() => {

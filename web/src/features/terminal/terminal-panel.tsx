@@ -11,6 +11,7 @@ import { close, newTerminal, restart, run } from "../workspace/actions";
 import { useDesk, useSession } from "../workspace/use-desk";
 import { TerminalView } from "./lazy";
 import { LinkDialog } from "./link-dialog";
+import { SessionNotices } from "./session-notices";
 import { TerminalTabs } from "./terminal-tabs";
 
 /** The terminals of the session. Opening the page shows those that are there, or opens a first shell. */
@@ -71,23 +72,19 @@ export function TerminalPanel() {
         <TerminalTabs terminals={terminals} active={active?.id} onShow={show} />
         <div className="ml-auto flex shrink-0 items-center gap-0.5 px-1.5">
           {active?.kind === "run" && active.exit ? (
-            <IconButton label={`Rerun ${active.title}`} side="top" onClick={() => void run(desk, active.title)}>
+            <IconButton label={`Rerun ${active.title}`} onClick={() => void run(desk, active.title)}>
               <RotateCw size={15} aria-hidden="true" />
             </IconButton>
           ) : null}
-          <IconButton label="New terminal" side="top" disabled={opening} onClick={openInFront}>
+          <IconButton label="New terminal" disabled={opening} onClick={openInFront}>
             {opening && terminals.length > 0 ? <Spinner /> : <Plus size={16} aria-hidden="true" />}
           </IconButton>
-          <IconButton
-            label="Close terminal"
-            side="top"
-            disabled={!active}
-            onClick={() => active && void close(desk, active.id)}
-          >
+          <IconButton label="Close terminal" disabled={!active} onClick={() => active && void close(desk, active.id)}>
             <X size={16} aria-hidden="true" />
           </IconButton>
         </div>
       </div>
+      <SessionNotices />
       <div className="relative min-h-0 flex-1">
         {active ? (
           <div role="tabpanel" aria-label={active.title} className="absolute inset-0 pt-1.5 pl-3">

@@ -1,8 +1,8 @@
-import { toast } from "sonner";
 import { isStatus, messageOf } from "@/api/errors";
 import { keys } from "@/api/keys";
-import { closeTerminal, endSession, openTerminal, restartSession, runFile } from "@/api/queries/session";
+import { closeTerminal, emptyView, endSession, openTerminal, restartSession, runFile } from "@/api/queries/session";
 import type { SessionView, Terminal } from "@/api/types";
+import { toast } from "@/components/ui/toast";
 import type { OpenFile } from "../editor/open-file";
 import { extension } from "../files/path";
 import type { Desk } from "./desk";
@@ -32,7 +32,7 @@ function showTerminals(desk: Desk): void {
 /** Saves what is edited, then runs the file in a terminal of its own. */
 export async function run(desk: Desk, path = runnable(desk)): Promise<void> {
   if (!path) {
-    toast("Open a Python file (.py) to run it.");
+    toast.info("Open a Python file (.py) to run it.");
     return;
   }
   if (desk.running.get()) return;
@@ -59,7 +59,7 @@ export function stop(desk: Desk): void {
   setTimeout(() => {
     const still = desk.sessionView?.terminals.find((t) => t.id === terminal.id && !t.exit);
     if (!still) return;
-    toast(`${terminal.title} has not stopped yet.`, {
+    toast.info(`${terminal.title} has not stopped yet.`, {
       action: { label: "End it now", onClick: () => void close(desk, terminal.id) },
     });
   }, stopGrace);
@@ -105,9 +105,8 @@ export async function restart(desk: Desk): Promise<void> {
   try {
     const session = await restartSession(desk.id);
     desk.client.setQueryData<SessionView>(keys.session(desk.id), (view) => ({
-      notSaved: [],
+      ...emptyView,
       conflicts: view?.conflicts ?? [],
-      terminals: [],
       session,
     }));
     const problem = await newTerminal(desk);
@@ -144,11 +143,10 @@ export async function saveAll(desk: Desk): Promise<boolean> {
   return done;
 }
 
+/** Shows the file that is not saved: what stands above its text says why, and what can be done. */
 function explain(desk: Desk, file: OpenFile): void {
-  const { save: state, path } = file.state.get();
-  desk.files.open(path);
+  desk.files.open(file.path);
   desk.pane.set("editor");
-  if (state.is === "failed") toast.error(`${path} is not saved`, { description: state.reason });
 }
 
 /** Closes a tab, after asking when something in it is not saved. */

@@ -4,7 +4,7 @@ import { isStatus } from "@/api/errors";
 import { keys } from "@/api/keys";
 import { meQuery } from "@/api/queries/auth";
 import { fetchTree, readFile, writeFile } from "@/api/queries/files";
-import { sessionQuery } from "@/api/queries/session";
+import { emptyView, sessionQuery } from "@/api/queries/session";
 import type { Conflict, Item, SessionView, Terminal, Tree } from "@/api/types";
 import { Signal } from "@/lib/signal";
 import type { SocketEnd, Verdict } from "@/lib/socket";
@@ -66,7 +66,8 @@ export class Desk {
   readonly wordWrap = new Signal(false);
   /** Set when the page has nothing to show any more. */
   readonly ended = new Signal<SocketEnd | undefined>(undefined);
-  readonly conflicts = new Signal<readonly Conflict[]>([]);
+  /** The last file that was changed on both sides at once. */
+  readonly conflict = new Signal<Conflict | undefined>(undefined);
   /** The Python file that Run takes when the one in front is none. */
   readonly lastRun = new Signal<string | undefined>(undefined);
   readonly running = new Signal(false);
@@ -105,9 +106,13 @@ export class Desk {
   #connect(): void {
     this.#events = new WorkspaceEvents(this.id, this.client, this.#log, {
       moved: (from, to) => this.files.moved(from, to),
-      conflict: (conflict) => this.conflicts.set([...this.conflicts.get(), conflict]),
+      conflict: (conflict) => this.conflict.set(conflict),
       ended: (end) => void this.#lost(end),
       probe: () => this.#probe(),
+    });
+    const { connection } = this.#events;
+    connection.subscribe(() => {
+      if (connection.get() === "open") this.files.retry();
     });
     this.connection.set(this.#events);
   }
@@ -161,7 +166,7 @@ export class Desk {
   /** Puts a terminal that was just made into the list and in front. */
   added(terminal: Terminal): void {
     this.client.setQueryData<SessionView>(keys.session(this.id), (view) => {
-      const known = view ?? { terminals: [], notSaved: [], conflicts: [] };
+      const known = view ?? emptyView;
       if (known.terminals.some((t) => t.id === terminal.id)) return known;
       const replaced = (t: Terminal) =>
         terminal.kind === "run" && t.kind === "run" && t.title === terminal.title && t.exit;

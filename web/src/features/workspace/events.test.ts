@@ -33,7 +33,7 @@ async function start(tree: Tree = { items: [item("a.py")] }) {
   const session = () => client.getQueryData<SessionView>(keys.session(id));
   const settle = () => vi.advanceTimersByTimeAsync(100);
   const hello = () => FakeSocket.last.text({ type: "hello", session: null, terminals: [], notSaved: [] });
-  return { client, handlers, fetched, paths, session, settle, hello };
+  return { client, events, handlers, fetched, paths, session, settle, hello };
 }
 
 beforeEach(() => {
@@ -105,6 +105,22 @@ describe("WorkspaceEvents", () => {
     FakeSocket.last.text({ type: "session", session: { ...live, state: "ended", reason: "Out of memory." } });
     FakeSocket.last.text({ type: "terminals", terminals: null });
     expect(session()).toMatchObject({ session: { state: "ended", reason: "Out of memory." }, terminals: [] });
+  });
+
+  it("keeps what limits have done, and tells the usage until the session is over", async () => {
+    const { client, events, session, hello } = await start();
+    hello();
+    const changed = vi.fn();
+    clean.push(client.getQueryCache().subscribe(changed));
+    const usage = { at: "2026-01-01T00:00:00Z", cpu: 0.5, memoryBytes: 1 << 20, processes: 3, diskBytes: 0 };
+    FakeSocket.last.text({ type: "usage", usage });
+    expect(events.usage.get()?.cpu).toBe(0.5);
+    expect(changed).not.toHaveBeenCalled();
+    const notice = { at: usage.at, limit: "memory", bound: 1, peak: 1, text: "The memory was used up." };
+    FakeSocket.last.text({ type: "notices", notices: [notice] });
+    expect(session()?.notices).toEqual([notice]);
+    FakeSocket.last.text({ type: "session", session: null });
+    expect(events.usage.get()).toBeUndefined();
   });
 
   it("reports a conflict and keeps it in the view", async () => {

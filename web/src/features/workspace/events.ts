@@ -1,13 +1,23 @@
 import type { QueryClient } from "@tanstack/react-query";
 import { socketUrl } from "@/api/client";
 import { keys } from "@/api/keys";
-import type { Conflict, NotSaved, Session, SessionView, Terminal, Tree, Workspace } from "@/api/types";
+import { emptyView } from "@/api/queries/session";
+import type { Conflict, Notice, NotSaved, Session, SessionView, Terminal, Tree, Usage, Workspace } from "@/api/types";
 import { Signal } from "@/lib/signal";
 import { ReconnectingSocket, type SocketEnd, type SocketOptions, type SocketState, type Verdict } from "@/lib/socket";
 import { patchTree, type TreeChange, type TreeLog } from "../files/tree-cache";
 
 type Message =
-  | { type: "hello"; session: Session | null; terminals: Terminal[] | null; notSaved: NotSaved[] | null }
+  | {
+      type: "hello";
+      session: Session | null;
+      terminals: Terminal[] | null;
+      notSaved: NotSaved[] | null;
+      notices?: Notice[] | null;
+      usage?: Usage;
+    }
+  | { type: "usage"; usage: Usage }
+  | { type: "notices"; notices: Notice[] | null }
   | TreeChange
   | { type: "session"; session: Session | null }
   | { type: "terminals"; terminals: Terminal[] | null }
@@ -34,6 +44,8 @@ const gather = 40;
  */
 export class WorkspaceEvents {
   readonly connection = new Signal<SocketState>("connecting");
+  /** What the sandbox uses. It comes every second, so it is not in the cache that whole panels follow. */
+  readonly usage = new Signal<Usage | undefined>(undefined);
   readonly #id: string;
   readonly #client: QueryClient;
   readonly #log: TreeLog;
@@ -80,8 +92,14 @@ export class WorkspaceEvents {
     }
     switch (message.type) {
       case "hello": {
-        const { session, terminals, notSaved } = message;
-        this.#session({ session: session ?? undefined, terminals: terminals ?? [], notSaved: notSaved ?? [] });
+        const { session, terminals, notSaved, notices } = message;
+        this.#session({
+          session: session ?? undefined,
+          terminals: terminals ?? [],
+          notSaved: notSaved ?? [],
+          notices: notices ?? [],
+        });
+        this.usage.set(message.usage);
         // Of conflicts the greeting says nothing; what happened while we were away is asked for.
         if (this.#greeted) void this.#client.invalidateQueries({ queryKey: keys.session(this.#id) });
         this.#greeted = true;
@@ -96,10 +114,17 @@ export class WorkspaceEvents {
         break;
       case "session":
         // When it has ended its terminals are gone with it; the view keeps the reason.
+        if (message.session?.state !== "running") this.usage.set(undefined);
         this.#session(message.session ? { session: message.session } : { session: undefined, terminals: [] });
         break;
       case "terminals":
         this.#session({ terminals: message.terminals ?? [] });
+        break;
+      case "usage":
+        this.usage.set(message.usage);
+        break;
+      case "notices":
+        this.#session({ notices: message.notices ?? [] });
         break;
       case "notSaved":
         this.#session({ notSaved: message.items ?? [] });
@@ -122,7 +147,7 @@ export class WorkspaceEvents {
 
   #session(change: Partial<SessionView> | ((view: SessionView) => Partial<SessionView>)): void {
     this.#client.setQueryData<SessionView>(keys.session(this.#id), (view) => {
-      const known = view ?? { terminals: [], notSaved: [], conflicts: [] };
+      const known = view ?? emptyView;
       const next = { ...known, ...(typeof change === "function" ? change(known) : change) };
       if (next.session === undefined) delete next.session;
       return next;

@@ -19,7 +19,9 @@ const panes = [
 export function PhoneLayout() {
   const desk = useDesk();
   const shown = useSignal(desk.pane);
-  const view = (pane: Pane) => cn("absolute inset-0", shown !== pane && "invisible");
+  const view = (
+    pane: Pane, // Monaco makes some of its parts visible again: what is in front also covers the others.
+  ) => cn("absolute inset-0", shown === pane ? "z-10" : "invisible");
   return (
     <>
       <div className="relative min-h-0 flex-1">

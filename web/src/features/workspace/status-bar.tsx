@@ -1,8 +1,11 @@
 "use client";
 
+import { useQuery } from "@tanstack/react-query";
 import { CircleAlert, TriangleAlert } from "lucide-react";
 import type { ReactNode } from "react";
-import type { Session } from "@/api/types";
+import { limitsQuery } from "@/api/queries/workspaces";
+import type { Session, Usage } from "@/api/types";
+import { formatBytes } from "@/lib/bytes";
 import { cn } from "@/lib/cn";
 import { Signal, useSignal } from "@/lib/signal";
 import type { SocketState } from "@/lib/socket";
@@ -25,6 +28,7 @@ export function StatusBar() {
     >
       <Connection />
       <SessionState session={session.data?.session} />
+      <SandboxUsage />
       {notSaved > 0 ? (
         <span
           className="flex items-center gap-1 whitespace-nowrap text-warn"
@@ -72,7 +76,52 @@ const sessionWords: Record<Session["state"], string> = {
 };
 
 function SessionState({ session }: { session: Session | undefined }) {
-  return <span className="whitespace-nowrap">{session ? sessionWords[session.state] : "No sandbox"}</span>;
+  const ends = session?.state === "running" ? session.endsAt : undefined;
+  return (
+    <>
+      <span className="whitespace-nowrap">{session ? sessionWords[session.state] : "No sandbox"}</span>
+      {ends ? (
+        <span
+          role="status"
+          className="whitespace-nowrap font-medium text-warn"
+          title="A session does not live for ever. Your files are kept; what runs then is stopped."
+        >
+          Ends at {new Date(ends).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })}
+        </span>
+      ) : null}
+    </>
+  );
+}
+
+const noUsage = new Signal<Usage | undefined>(undefined);
+/** From this part of a limit on it is worth a look. */
+const close = 0.85;
+
+function SandboxUsage() {
+  const desk = useDesk();
+  const events = useSignal(desk.connection);
+  const usage = useSignal(events?.usage ?? noUsage);
+  const limits = useQuery(limitsQuery()).data?.sandbox;
+  if (!usage) return null;
+  const memory = formatBytes(usage.memoryBytes);
+  const full = limits !== undefined && usage.memoryBytes > limits.memoryBytes * close;
+  const title = [
+    `Processor: ${usage.cpu.toFixed(2)}${limits ? ` of ${limits.cpus}` : ""} cores`,
+    `Memory: ${memory}${limits ? ` of ${formatBytes(limits.memoryBytes)}` : ""}`,
+    usage.processes > 0 ? `Processes: ${usage.processes}${limits ? ` of ${limits.processes}` : ""}` : "",
+    usage.diskBytes > 0
+      ? `Disk: ${formatBytes(usage.diskBytes)}${limits ? ` of ${formatBytes(limits.diskBytes)}` : ""}`
+      : "",
+  ];
+  return (
+    <span title={title.filter(Boolean).join("\n")} className="flex gap-3 whitespace-nowrap tabular-nums max-sm:hidden">
+      <span>CPU {Math.round((usage.cpu / (limits?.cpus || 1)) * 100)} %</span>
+      <span className={cn(full && "font-medium text-warn")}>
+        Memory {memory}
+        {full ? ` of ${formatBytes(limits.memoryBytes)}` : ""}
+      </span>
+    </span>
+  );
 }
 
 function FileStatus({ file }: { file: OpenFile }) {

@@ -5,7 +5,6 @@ import Link from "next/link";
 import { Logo } from "@/components/logo";
 import { ThemeMenu } from "@/components/theme-menu";
 import { Button } from "@/components/ui/button";
-import { Tooltip } from "@/components/ui/tooltip";
 import { shortcut } from "@/lib/platform";
 import { useSignal } from "@/lib/signal";
 import { UserMenu } from "../auth/user-menu";
@@ -59,30 +58,24 @@ function RunButtons() {
   return (
     <>
       {running ? (
-        <Tooltip text={`Stop ${running.title}`}>
-          <Button size="sm" aria-label="Stop" onClick={() => stop(desk)}>
-            <Square size={12} aria-hidden="true" className="fill-current text-danger" />
-            <span className="max-sm:sr-only">Stop</span>
-          </Button>
-        </Tooltip>
-      ) : null}
-      <Tooltip
-        text={path ? `Save and run ${baseName(path)}` : "Open a Python file to run it"}
-        keys={path ? "Mod+Enter" : undefined}
-      >
-        {/* Not really disabled, so that the tooltip can say why. */}
-        <Button
-          size="sm"
-          variant="primary"
-          aria-label="Run"
-          busy={busy}
-          aria-disabled={path === undefined || undefined}
-          onClick={() => void run(desk)}
-        >
-          {busy ? null : <Play size={13} aria-hidden="true" className="fill-current" />}
-          <span className="max-sm:sr-only">Run</span>
+        <Button size="sm" aria-label="Stop" title={`Stop ${running.title}`} onClick={() => stop(desk)}>
+          <Square size={12} aria-hidden="true" className="fill-current text-danger" />
+          <span className="max-sm:sr-only">Stop</span>
         </Button>
-      </Tooltip>
+      ) : null}
+      {/* Not really disabled, so that it can say why. */}
+      <Button
+        size="sm"
+        variant="primary"
+        aria-label="Run"
+        title={path ? `Save and run ${baseName(path)} (${shortcut("Mod+Enter")})` : "Open a Python file to run it"}
+        busy={busy}
+        aria-disabled={path === undefined || undefined}
+        onClick={() => void run(desk)}
+      >
+        {busy ? null : <Play size={13} aria-hidden="true" className="fill-current" />}
+        <span className="max-sm:sr-only">Run</span>
+      </Button>
     </>
   );
 }

@@ -16,7 +16,7 @@ export function useShortcuts(desk: Desk, commands: readonly Command[]): void {
       // In a terminal Ctrl+P, Ctrl+S and the like are the shell's; on a Mac the Command key never is.
       if (target?.closest(".xterm") && !command.inTerminal && !event.metaKey) return;
       // A dialog has its own keys.
-      if (target?.closest('[role="dialog"], [role="alertdialog"]')) return;
+      if (target?.closest("dialog")) return;
       event.preventDefault();
       event.stopPropagation();
       if (command.enabled?.(desk) ?? true) command.run(desk);

@@ -3,12 +3,12 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import Link from "next/link";
 import { useEffect, useMemo, useState } from "react";
-import { toast } from "sonner";
 import { isStatus, messageOf } from "@/api/errors";
 import { workspaceQuery } from "@/api/queries/workspaces";
 import { CenteredPage } from "@/components/centered-page";
-import { Button } from "@/components/ui/button";
+import { Button, buttonClass } from "@/components/ui/button";
 import { Empty } from "@/components/ui/empty";
+import { toast } from "@/components/ui/toast";
 import { useMedia } from "@/lib/media";
 import { useSignal } from "@/lib/signal";
 import { useTheme } from "@/lib/theme";
@@ -34,6 +34,8 @@ declare global {
     __vivarium?: { terminalText: () => string };
   }
 }
+
+const conflictToast = -1;
 
 /** One workspace: makes its desk, and clears it when the page goes elsewhere. */
 export function Workspace({ id }: { id: string }) {
@@ -75,13 +77,15 @@ function WorkspacePage() {
 
   useEffect(() => {
     const tell = () => {
-      const latest = desk.conflicts.get().at(-1);
+      const latest = desk.conflict.get();
       if (latest)
         toast.warning(`Both sides changed ${baseName(latest.path)}`, {
           description: `The sandbox’s version is kept as ${latest.copy}.`,
+          // One that follows takes its place: the explorer lists them all.
+          id: conflictToast,
         });
     };
-    return desk.conflicts.subscribe(tell);
+    return desk.conflict.subscribe(tell);
   }, [desk]);
 
   if (ended === "gone" || ended === "denied" || isStatus(workspace.error, 404) || isStatus(workspace.error, 422)) {
@@ -144,7 +148,7 @@ function useLeaveWarning(): void {
     const update = () => unsavedEdits.set(desk.files.unsaved.length > 0);
     const stops = [desk.files.changes.subscribe(update), desk.files.tabs.subscribe(update)];
     const warn = (event: BeforeUnloadEvent) => {
-      if (desk.files.unsaved.length > 0) event.preventDefault();
+      if (unsavedEdits.get()) event.preventDefault();
     };
     window.addEventListener("beforeunload", warn);
     return () => {
@@ -159,15 +163,14 @@ function Gone({ title, text, retry }: { title: string; text: string; retry?: () 
   return (
     <CenteredPage>
       <Empty
+        page
         title={title}
         actions={
           <>
             {retry ? <Button onClick={retry}>Try again</Button> : null}
-            <Button variant="primary" asChild>
-              <Link href="/workspaces" prefetch={false}>
-                Your workspaces
-              </Link>
-            </Button>
+            <Link href="/workspaces" prefetch={false} className={buttonClass({ variant: "primary" })}>
+              Your workspaces
+            </Link>
           </>
         }
       >

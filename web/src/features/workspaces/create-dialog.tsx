@@ -37,7 +37,7 @@ export function CreateDialog({ taken, onClose }: { taken: readonly string[]; onC
     if (name.trim() !== "") mutation.mutate();
   };
   return (
-    <Dialog open onClose={onClose} title="New workspace">
+    <Dialog onClose={onClose} title="New workspace">
       <form onSubmit={onSubmit} className="flex flex-col gap-5" noValidate>
         <Field
           label="Name"

@@ -18,7 +18,6 @@ export function DeleteDialog({ workspace, onClose }: { workspace: Workspace; onC
   });
   return (
     <ConfirmDialog
-      open
       danger
       title={`Delete “${workspace.name}”?`}
       action="Delete workspace"

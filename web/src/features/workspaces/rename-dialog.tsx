@@ -27,7 +27,7 @@ export function RenameDialog({ workspace, onClose }: { workspace: Workspace; onC
     else mutation.mutate();
   };
   return (
-    <Dialog open onClose={onClose} title="Rename workspace">
+    <Dialog onClose={onClose} title="Rename workspace">
       <form onSubmit={onSubmit} className="flex flex-col gap-4" noValidate>
         <Field
           label="Name"

@@ -1,6 +1,7 @@
-import { Ellipsis, Pencil, Trash2 } from "lucide-react";
+import { Ellipsis, Pencil, Power, Trash2 } from "lucide-react";
 import Link from "next/link";
 import type { Workspace } from "@/api/types";
+import { IconButton } from "@/components/ui/icon-button";
 import { Menu } from "@/components/ui/menu";
 import { cn } from "@/lib/cn";
 import { formatAgo } from "@/lib/time";
@@ -14,10 +15,12 @@ const states = {
 export function WorkspaceRow({
   workspace,
   onRename,
+  onEnd,
   onDelete,
 }: {
   workspace: Workspace;
   onRename: () => void;
+  onEnd: () => void;
   onDelete: () => void;
 }) {
   const state = workspace.state ? states[workspace.state] : undefined;
@@ -46,19 +49,18 @@ export function WorkspaceRow({
         </span>
       ) : null}
       <Menu
+        label={`More for ${workspace.name}`}
         entries={[
           { label: "Rename…", icon: <Pencil size={14} />, onSelect: onRename },
+          ...(workspace.state ? [{ label: "End session", icon: <Power size={14} />, onSelect: onEnd }] : []),
           { label: "Delete…", icon: <Trash2 size={14} />, danger: true, onSelect: onDelete },
         ]}
-      >
-        <button
-          type="button"
-          aria-label={`More for ${workspace.name}`}
-          className="relative z-10 inline-flex size-8 items-center justify-center rounded-md text-muted hover:bg-sunken hover:text-ink"
-        >
-          <Ellipsis size={16} aria-hidden="true" />
-        </button>
-      </Menu>
+        trigger={(props) => (
+          <IconButton large label={`More for ${workspace.name}`} className="relative z-10" {...props}>
+            <Ellipsis size={16} aria-hidden="true" />
+          </IconButton>
+        )}
+      />
     </li>
   );
 }

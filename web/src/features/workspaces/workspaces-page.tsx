@@ -1,9 +1,11 @@
 "use client";
 
-import { useInfiniteQuery } from "@tanstack/react-query";
+import { useInfiniteQuery, useMutation, useQueryClient } from "@tanstack/react-query";
 import { Plus } from "lucide-react";
 import { useState } from "react";
 import { messageOf } from "@/api/errors";
+import { keys } from "@/api/keys";
+import { endSession } from "@/api/queries/session";
 import { workspacesQuery } from "@/api/queries/workspaces";
 import type { Workspace } from "@/api/types";
 import { Logo } from "@/components/logo";
@@ -11,6 +13,7 @@ import { ThemeMenu } from "@/components/theme-menu";
 import { Button } from "@/components/ui/button";
 import { Empty } from "@/components/ui/empty";
 import { inputClass } from "@/components/ui/field";
+import { toast } from "@/components/ui/toast";
 import { cn } from "@/lib/cn";
 import { useMounted } from "@/lib/mounted";
 import { UserMenu } from "../auth/user-menu";
@@ -27,6 +30,13 @@ const filterFrom = 8;
 export function WorkspacesPage() {
   const mounted = useMounted();
   const list = useInfiniteQuery({ ...workspacesQuery(), enabled: mounted });
+  const client = useQueryClient();
+  const end = useMutation({
+    mutationFn: (workspace: Workspace) => endSession(workspace.id),
+    onSuccess: (_none, workspace) => toast.success(`The session of ${workspace.name} has ended`),
+    onError: (error) => toast.error("Cannot end the session", { description: messageOf(error) }),
+    onSettled: () => client.invalidateQueries({ queryKey: keys.workspaces }),
+  });
   const [open, setOpen] = useState<Open>();
   const [filter, setFilter] = useState("");
   const close = () => setOpen(undefined);
@@ -109,6 +119,7 @@ export function WorkspacesPage() {
                 key={workspace.id}
                 workspace={workspace}
                 onRename={() => setOpen({ dialog: "rename", workspace })}
+                onEnd={() => end.mutate(workspace)}
                 onDelete={() => setOpen({ dialog: "delete", workspace })}
               />
             ))}
