@@ -89,7 +89,7 @@ test("Ctrl+Enter runs the file that is open", async () => {
     (await (await visitor.api()).json("GET", `/workspaces/${workspace.id}/session`)).terminals.filter(
       (t) => t.kind === "run",
     );
-  const [first] = await until("the end of the first run", async () => (await runs()).filter((t) => t.exit));
+  const first = await until("the end of the first run", async () => (await runs()).find((t) => t.exit));
   await page.locator(".monaco-editor .view-lines").first().click();
   await page.keyboard.press("Control+Enter");
   await until(
