@@ -18,6 +18,7 @@ func TestP3_ASilentAgentIsWaitedForUntilTheDeadline(t *testing.T) {
 	stall := func(_ http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)
 		<-r.Context().Done()
+		panic(http.ErrAbortHandler) // to return would be an answer, which could still be in time
 	}
 	drip := func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Length", "50")
