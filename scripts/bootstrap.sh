@@ -57,7 +57,11 @@ prepare() {
 			exit 1
 		fi
 		sudo -n true 2>/dev/null || say "Sandboxes and the packages of Debian need root; sudo may ask for your password."
-		sudo -v || die "Without root: apt-get install --no-install-recommends $packages, and run this as root."
+		if ! sudo -v; then
+			say "Without root this cannot go on: run it as root, or as somebody who may use sudo."
+			[ -z "$packages" ] || say "These Debian packages are missing: apt-get install --no-install-recommends $packages"
+			exit 1
+		fi
 	fi
 	[ -n "$packages" ] || return 0
 	say "Installs the missing Debian packages: $packages(and what they depend on)"
