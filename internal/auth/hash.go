@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -52,11 +53,18 @@ type hasher struct {
 	waiting atomic.Int64
 	queue   int64
 	dummy   string // verified where there is no account, so that the answer takes as long
+	tidy    *time.Timer
 }
+
+// tidyAfter is how long after the last hash its memory goes back to the system. The collector would keep it: after one
+// login the server would be twice as large as it needs to be, for hours.
+const tidyAfter = time.Second
 
 func newHasher() *hasher {
 	slots := 2 * runtime.NumCPU()
 	h := &hasher{slots: make(chan struct{}, slots), queue: int64(16 * slots)}
+	h.tidy = time.AfterFunc(time.Hour, debug.FreeOSMemory)
+	h.tidy.Stop()
 	h.dummy = encodePHC(cost, randomBytes(saltBytes), randomBytes(hashBytes))
 	return h
 }
@@ -69,7 +77,10 @@ func randomBytes(n int) []byte {
 
 // enter waits for a slot. The caller must call leave once it has hashed.
 func (h *hasher) enter(ctx context.Context) (leave func(), err error) {
-	leave = func() { <-h.slots }
+	leave = func() {
+		<-h.slots
+		h.tidy.Reset(tidyAfter)
+	}
 	select {
 	case h.slots <- struct{}{}:
 		return leave, nil
