@@ -16,6 +16,8 @@ missing_packages() {
 	command -v chromium >/dev/null || echo chromium fonts-dejavu-core
 	command -v gcc >/dev/null || echo gcc
 	[ -e /usr/include/stdlib.h ] || echo libc6-dev
+	command -v pkg-config >/dev/null || echo pkg-config
+	[ -e /usr/include/seccomp.h ] || echo libseccomp-dev
 }
 
 check_tools() {

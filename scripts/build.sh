@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds what the server needs, into .build/ and web/dist/: runsc, the sandbox's root file system, the web pages, the agent,
+# Builds what the server needs, into .build/ and web/dist/: runsc, runc, the sandbox's root file system, the web pages, the agent,
 # the server. What is there and made from the same sources is not built again. Sourced, it only offers build_all.
 # shellcheck source=scripts/bootstrap.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/bootstrap.sh"
@@ -12,6 +12,11 @@ go_files() { files "$@" ! -name '*_test.go' ! -path '*/testdata/*'; }
 step runsc "$bin/runsc" "gVisor's runtime is compiled from its Go module"
 made_from_runsc() { files tools/runsc scripts/build-runsc.sh; }
 step_runsc() { sh scripts/build-runsc.sh "$bin/runsc"; }
+
+# Only the tests, and servers that are started with VIVARIUM_ISOLATION=runc, need it.
+step runc "$bin/runc" "runc is compiled from its Go module"
+made_from_runc() { files tools/runc scripts/build-runc.sh; }
+step_runc() { sh scripts/build-runc.sh "$bin/runc"; }
 
 step rootfs "$build/rootfs" "the sandbox's root file system is made from Debian's packages"
 made_from_rootfs() { files image scripts/build-rootfs.sh; }
@@ -48,17 +53,19 @@ step_server() { go build -trimpath -o "$bin/vivarium" ./cmd/vivarium; }
 build_all() {
 	local name names=() started
 	started=$(now)
-	for name in runsc rootfs pnpm modules web agent server; do
+	for name in runsc ${with_runc:+runc} rootfs pnpm modules web agent server; do
 		if wanted "$name"; then names+=("$name"); fi
 	done
 	[ "${#names[@]}" -gt 0 ] || return 0
 	# New pages are in the server, so it follows them.
 	case " ${names[*]} " in *" web "*) [[ " ${names[*]} " == *" server "* ]] || names+=(server) ;; esac
 	total=${#names[@]}
-	say "Builds $total of 7 parts, in .build/ and web/dist/: ${names[*]}"
-	run_lanes "rootfs" "runsc agent" "pnpm modules web server" || die "The build failed after $(since "$started")."
+	say "Builds $total parts, in .build/ and web/dist/: ${names[*]}"
+	run_lanes "rootfs" "runsc ${with_runc:+runc} agent" "pnpm modules web server" || die "The build failed after $(since "$started")."
 	say "Built in $(since "$started")."
 }
+
+[ "${VIVARIUM_ISOLATION:-}" != runc ] || with_runc=yes
 
 if [ "${BASH_SOURCE[0]}" = "$0" ]; then
 	prepare run

@@ -90,6 +90,7 @@ browser_tests() {
 # want says whether a part of the tests is asked for.
 want() { [[ " ${ONLY:-go web e2e generated} " == *" $1 "* ]]; }
 
+with_runc=yes
 prepare test
 build_all
 export PATH=$PATH:/usr/sbin:/sbin

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -153,12 +154,15 @@ func (m *Main) startDomain(ctx context.Context, db *database, keys *workspace.Ke
 		if err != nil {
 			return err
 		}
+		if !slices.Contains(driver.Capabilities().Isolations, sandbox.Isolation(m.cfg.Isolation)) {
+			return fmt.Errorf("sandboxes with the isolation %s (--isolation) cannot be made on this machine: `vivarium doctor` says what is missing", m.cfg.Isolation)
+		}
 		m.options.Driver = driver
 	}
 	if m.options.Connect == nil {
 		m.options.Connect = m.connect
 	}
-	m.log.Info("sandboxes", "runtime", m.options.Driver.Capabilities().Runtime)
+	m.log.Info("sandboxes", "runtime", m.options.Driver.Capabilities().Runtime, "isolation", m.cfg.Isolation)
 	server := uuid.New()
 	release, err := db.HoldServer(ctx, server)
 	if err != nil {
@@ -175,8 +179,19 @@ func (m *Main) startDomain(ctx context.Context, db *database, keys *workspace.Ke
 }
 
 func (m *Main) driverConfig(installation uuid.UUID, data *folder) oci.Config {
-	return oci.Config{Dir: data.path("sandboxes"), Installation: installation.String(), Runsc: m.cfg.Runsc, RootFS: m.cfg.RootFS,
-		Agent: m.cfg.Agent, Log: m.log}
+	return runtimesOf(m.cfg, oci.Config{Dir: data.path("sandboxes"), Installation: installation.String(), RootFS: m.cfg.RootFS,
+		Agent: m.cfg.Agent, Log: m.log})
+}
+
+// runtimesOf adds the runtime of the chosen isolation. The other one is left out: a sandbox of it is not made by mistake, and
+// doctor does not ask for what it would need.
+func runtimesOf(cfg config.Config, driver oci.Config) oci.Config {
+	if cfg.Isolation == string(sandbox.Runc) {
+		driver.Runc = cfg.Runc
+	} else {
+		driver.Runsc = cfg.Runsc
+	}
+	return driver
 }
 
 func (m *Main) limits() sandbox.Limits {

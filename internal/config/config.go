@@ -28,8 +28,9 @@ type Config struct {
 	DatabaseURL    Secret        `name:"database-url" env:"VIVARIUM_DATABASE_URL" placeholder:"URL" help:"PostgreSQL to use instead of the embedded one. Set it in the environment: a flag is visible to every user of the machine."`
 	PostgresBin    string        `env:"VIVARIUM_POSTGRES_BIN" placeholder:"FOLDER" help:"PostgreSQL's programs for the embedded database. Default: found."`
 	Registration   string        `default:"closed" env:"VIVARIUM_REGISTRATION" placeholder:"open|closed" help:"Whether anybody may make an account."`
-	Isolation      string        `default:"gvisor" env:"VIVARIUM_ISOLATION" placeholder:"gvisor" help:"The boundary between a sandbox and this machine."`
+	Isolation      string        `default:"gvisor" env:"VIVARIUM_ISOLATION" placeholder:"gvisor|runc" help:"The boundary between a sandbox and this machine: a kernel of its own in user space, or this machine's kernel with namespaces and seccomp."`
 	Runsc          string        `env:"VIVARIUM_RUNSC" placeholder:"FILE" help:"gVisor's runsc. Default: beside this program, else in PATH."`
+	Runc           string        `env:"VIVARIUM_RUNC" placeholder:"FILE" help:"runc 1.3.6 or newer, for the isolation of that name. Default: beside this program, else in PATH."`
 	RootFS         string        `name:"rootfs" env:"VIVARIUM_ROOTFS" placeholder:"FOLDER" help:"The sandboxes' root file system. Default: rootfs beside this program's folder."`
 	Agent          string        `env:"VIVARIUM_AGENT" placeholder:"FILE" help:"The vivarium-agent program for sandboxes. Default: beside this program."`
 	SandboxCPUs    float64       `name:"sandbox-cpus" default:"1" env:"VIVARIUM_SANDBOX_CPUS" help:"Processor time of one sandbox; 1 is one core."`
@@ -77,6 +78,9 @@ func (c *Config) Complete() {
 	}
 	if c.Runsc == "" {
 		c.Runsc = firstThere(filepath.Join(beside, "runsc"), filepath.Join(beside, "..", "libexec", "runsc"), inPath("runsc"))
+	}
+	if c.Runc == "" {
+		c.Runc = firstThere(filepath.Join(beside, "runc"), filepath.Join(beside, "..", "libexec", "runc"), inPath("runc"))
 	}
 	if c.Agent == "" {
 		c.Agent = firstThere(filepath.Join(beside, "vivarium-agent"), filepath.Join(beside, "..", "libexec", "vivarium-agent"))
@@ -157,7 +161,7 @@ func (c *Config) Check() error {
 		wrong(flag, "must be %s", strings.Join(allowed, " or "))
 	}
 	oneOf("registration", c.Registration, "open", "closed")
-	oneOf("isolation", c.Isolation, "gvisor")
+	oneOf("isolation", c.Isolation, "gvisor", "runc")
 	oneOf("log-format", c.LogFormat, "text", "json")
 	oneOf("log-level", c.LogLevel, "debug", "info", "warn", "error")
 	if !(c.SandboxCPUs >= 0.1 && c.SandboxCPUs <= 256) {

@@ -32,7 +32,9 @@ func (s *Service) Recover(ctx context.Context) error {
 }
 
 func (s *Service) keepReconciled() {
-	for pause(s.base, reconcileEvery) {
+	// Soon after the start once more: PostgreSQL may take a moment to notice that the server before this one is dead.
+	wait := time.Second
+	for ; pause(s.base, wait); wait = min(4*wait, reconcileEvery) {
 		ctx, cancel := context.WithTimeout(s.base, removeTimeout)
 		if err := s.reconcile(ctx, orphanGrace); err != nil && s.base.Err() == nil {
 			s.cfg.Log.Warn("cannot compare sessions and sandboxes", "err", err)

@@ -53,7 +53,7 @@ test("Z1: the page of somebody else's workspace says that there is none, without
   const { page } = visitor;
   visitor.allow(/404/);
   await page.goto(`/w/${id}`);
-  await page.getByText("There is no such workspace").waitFor();
+  await page.getByRole("heading", { name: "There is no such workspace" }).waitFor();
   assert.equal(await page.getByText("Ada's own").count(), 0);
 });
 

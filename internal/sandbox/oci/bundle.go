@@ -25,22 +25,27 @@ func (d *Driver) bundle(id string) bundle {
 }
 
 func (b bundle) config() string     { return filepath.Join(b.dir, "config.json") }
+func (b bundle) bridge() string     { return filepath.Join(b.dir, "bridge.json") }
 func (b bundle) pidFile() string    { return filepath.Join(b.dir, "pid") }
 func (b bundle) runtimeLog() string { return filepath.Join(b.dir, "runtime.log") }
 func (b bundle) disk() string       { return filepath.Join(b.dir, "disk") }
+func (b bundle) diskImage() string  { return filepath.Join(b.dir, "disk.ext4") }
 func (b bundle) home() string       { return filepath.Join(b.dir, "home") }
 func (b bundle) recordFile() string { return filepath.Join(b.dir, "sandbox.json") }
 
 // record is what the driver remembers of a sandbox. It is written before anything of the sandbox exists and removed
 // after everything is gone, so that nothing is ever held without a record of it.
 type record struct {
-	ID        string         `json:"id"`
-	Workspace string         `json:"workspace"`
-	Created   time.Time      `json:"created"`
-	Limits    sandbox.Limits `json:"limits"`
-	Process   process        `json:"process"` // the sandbox's; zero until it runs
-	Loop      *int           `json:"loop"`    // number of the home's loop device
-	Stopped   bool           `json:"stopped"` // Stop has been called
+	ID        string            `json:"id"`
+	Workspace string            `json:"workspace"`
+	Isolation sandbox.Isolation `json:"isolation"` // empty in records of servers that knew gVisor alone
+	Created   time.Time         `json:"created"`
+	Limits    sandbox.Limits    `json:"limits"`
+	Process   process           `json:"process"`             // the sandbox's; zero until it runs
+	Loop      *int              `json:"loop"`                // number of the home's loop device
+	DiskLoop  *int              `json:"diskLoop,omitempty"`  // that of the disk; runc
+	FirstUser uint32            `json:"firstUser,omitempty"` // first id of the range that its users have on the machine; runc
+	Stopped   bool              `json:"stopped"`             // Stop has been called
 }
 
 func (b bundle) save(r record) error {
@@ -63,6 +68,13 @@ func (b bundle) load() (record, error) {
 	var r record
 	if err := json.Unmarshal(data, &r); err != nil {
 		return record{}, fmt.Errorf("record of sandbox %s: %w", b.id, err)
+	}
+	switch r.Isolation {
+	case "":
+		r.Isolation = sandbox.GVisor
+	case sandbox.GVisor, sandbox.Runc:
+	default:
+		return record{}, fmt.Errorf("sandbox %s has an isolation that this server does not know: %q", b.id, r.Isolation)
 	}
 	return r, nil
 }
@@ -91,12 +103,10 @@ func (d *Driver) records() ([]record, error) {
 	return out, nil
 }
 
-// clear removes the folder and all in it. The home must not be mounted: that is what Remove, not RemoveAll, makes sure of.
+// clear removes the folder and what is left in it. The home must not be mounted: that is what Remove, not RemoveAll, makes
+// sure of.
 func (b bundle) clear() error {
-	if err := os.RemoveAll(b.disk()); err != nil { // at most an unnamed file that the runtime had no time to unlink
-		return err
-	}
-	for _, name := range []string{b.home(), b.config(), b.pidFile(), b.runtimeLog(), b.recordFile() + ".new", b.recordFile(), b.dir} {
+	for _, name := range []string{b.home(), b.config(), b.bridge(), b.pidFile(), b.runtimeLog(), b.recordFile() + ".new", b.recordFile(), b.dir} {
 		if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}

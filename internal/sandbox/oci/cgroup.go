@@ -126,6 +126,26 @@ func (c cgroups) processes(path string) []int {
 	return out
 }
 
+// threadsOf returns how many threads the process has when the user with the id runs it, otherwise 0.
+func threadsOf(pid int, user uint32) int {
+	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+	if err != nil {
+		return 0
+	}
+	threads, ours := 0, false
+	for line := range strings.Lines(string(data)) {
+		key, value, _ := strings.Cut(line, ":")
+		fields := strings.Fields(value)
+		switch {
+		case key == "Uid" && len(fields) > 0:
+			ours = fields[0] == strconv.FormatUint(uint64(user), 10)
+		case key == "Threads" && len(fields) > 0 && ours:
+			threads, _ = strconv.Atoi(fields[0]) // the kernel writes a number
+		}
+	}
+	return threads
+}
+
 // kill ends all processes in the cgroup and waits until there are none.
 func (c cgroups) kill(ctx context.Context, path string) error {
 	for {

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -24,10 +25,12 @@ const (
 
 // machine is what the checks have found that the driver works with.
 type machine struct {
-	runtime gvisor
-	version string
-	cgroups cgroups
-	image   string // identity of the root file system
+	findings []sandbox.Finding   // on what every sandbox needs
+	runtimes []sandbox.Finding   // on the runtimes that are configured
+	offered  []sandbox.Isolation // those of runtimes that are fit for use
+	versions []string            // of the same
+	cgroups  cgroups
+	image    string // identity of the root file system
 }
 
 // Check looks at whether sandboxes can run on this machine, for `vivarium doctor`. It changes nothing.
@@ -36,8 +39,14 @@ func Check(ctx context.Context, cfg Config) []sandbox.Finding {
 	if err != nil {
 		return []sandbox.Finding{{Name: "configuration", Detail: err.Error(), Remedy: "Correct the server's configuration."}}
 	}
-	findings, _ := inspect(ctx, cfg)
-	// Not a reason to refuse the start: sandboxes that run already need the server more than ever.
+	found := inspect(ctx, cfg)
+	findings := slices.Concat(found.findings, found.runtimes)
+	// No reasons to refuse the start: sandboxes that run already need the server more than ever.
+	if slices.Contains(found.offered, sandbox.Runc) {
+		findings = append(findings, finding("file watches", inotifyRemedy, func() (string, error) {
+			return checkInotify(inotifyLimits)
+		}))
+	}
 	return append(findings, finding("folder for sandboxes", "Put it on a file system with free space that allows sparse files, such as ext4 or xfs.",
 		func() (string, error) { return checkDir(cfg.Dir) }))
 }
@@ -51,19 +60,11 @@ func finding(name, remedy string, check func() (string, error)) sandbox.Finding 
 	return sandbox.Finding{Name: name, OK: true, Detail: detail}
 }
 
-// inspect checks what no sandbox can do without.
-func inspect(ctx context.Context, cfg Config) ([]sandbox.Finding, machine) {
-	found := machine{runtime: gvisor{path: cfg.Runsc, root: cfg.runtimeDir()}, cgroups: findCgroups(cgroupRoot)}
-	findings := []sandbox.Finding{
+// inspect checks what no sandbox can do without, and which runtimes can be used.
+func inspect(ctx context.Context, cfg Config) machine {
+	found := machine{cgroups: findCgroups(cgroupRoot)}
+	found.findings = []sandbox.Finding{
 		finding("rights", "Start the server as root: it mounts homes and makes namespaces and cgroups.", checkRights),
-		finding("gVisor", "Build runsc with scripts/build-runsc.sh and set its path.", func() (string, error) {
-			out, err := output(ctx, shortTimeout, found.runtime.versionArgs())
-			if err != nil {
-				return "", err
-			}
-			found.version, err = found.runtime.parseVersion(out)
-			return found.version, err
-		}),
 		finding("root file system", "Build it with scripts/build-rootfs.sh and set its path.", func() (string, error) {
 			var err error
 			found.image, err = checkRootFS(cfg.RootFS)
@@ -79,7 +80,35 @@ func inspect(ctx context.Context, cfg Config) ([]sandbox.Finding, machine) {
 		finding("ext4 tools", "Install the package e2fsprogs.", checkTools),
 		finding("namespaces", "Use a kernel with pid, network, mount, IPC and UTS namespaces.", checkNamespaces),
 	}
-	return findings, found
+	runtimes := cfg.runtimes()
+	if cfg.Runsc != "" {
+		found.judge(sandbox.GVisor, checkRuntime(ctx, runtimes[sandbox.GVisor], "gVisor", "Build runsc with scripts/build-runsc.sh and set its path."))
+	}
+	if cfg.Runc != "" {
+		found.judge(sandbox.Runc, checkRuntime(ctx, runtimes[sandbox.Runc], "runc", "Build runc with scripts/build-runc.sh and set its path."),
+			finding("user namespaces", usersRemedy, func() (string, error) { return checkUsers(ctx, cfg.RootFS) }))
+	}
+	return found
+}
+
+// judge notes findings on a runtime. Its isolation is offered when all are good.
+func (m *machine) judge(isolation sandbox.Isolation, findings ...sandbox.Finding) {
+	m.runtimes = append(m.runtimes, findings...)
+	if !slices.ContainsFunc(findings, func(f sandbox.Finding) bool { return !f.OK }) {
+		m.offered = append(m.offered, isolation)
+		m.versions = append(m.versions, findings[0].Detail)
+	}
+}
+
+// checkRuntime asks the runtime for its version.
+func checkRuntime(ctx context.Context, r ociRuntime, name, remedy string) sandbox.Finding {
+	return finding(name, remedy, func() (string, error) {
+		out, err := output(ctx, shortTimeout, r.versionArgs())
+		if err != nil {
+			return "", err
+		}
+		return r.parseVersion(out)
+	})
 }
 
 func checkRights() (string, error) {
@@ -110,7 +139,7 @@ func checkRootFS(dir string) (string, error) {
 	if layout != rootFSLayout {
 		return "", fmt.Errorf("it has %q, and this server needs %q", layout, rootFSLayout)
 	}
-	for _, name := range []string{"bin/bash", "home/user", "workspace", "usr/bin/python3", strings.TrimPrefix(agentPath, "/")} {
+	for _, name := range []string{"bin/bash", "home/user", "workspace", "usr/bin/python3", strings.TrimPrefix(setpriv, "/"), strings.TrimPrefix(agentPath, "/")} {
 		if _, err := os.Lstat(filepath.Join(dir, name)); err != nil {
 			return "", fmt.Errorf("it has no /%s", name)
 		}

@@ -52,7 +52,10 @@ func start(cmd *exec.Cmd) (*started, error) {
 	cmd.Env = environment
 	cmd.Dir = "/"
 	cmd.WaitDelay = time.Second
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	cmd.SysProcAttr.Setsid, cmd.SysProcAttr.Pdeathsig = true, syscall.SIGKILL
 	s := &started{cmd: cmd, done: make(chan struct{})}
 	begun := make(chan error)
 	go func() {

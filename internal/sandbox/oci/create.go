@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,10 +23,13 @@ func (d *Driver) Create(ctx context.Context, spec sandbox.Spec) error {
 	if err := spec.Validate(); err != nil {
 		return err
 	}
-	if spec.Isolation != sandbox.GVisor {
-		return fault.New(fault.Invalid, "This server isolates its sandboxes with gVisor only; %q is not offered.", spec.Isolation).On("isolation")
+	if !slices.Contains(d.offered, spec.Isolation) {
+		return fault.New(fault.Invalid, "This server does not offer the isolation %q; `vivarium doctor` says what it needs.", spec.Isolation).On("isolation")
 	}
 	if err := d.cgroups.allows(spec.Limits); err != nil {
+		return err
+	}
+	if err := d.runtimes[spec.Isolation].allows(spec.Limits); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, createTimeout)
@@ -56,40 +60,34 @@ func (d *Driver) Create(ctx context.Context, spec sandbox.Spec) error {
 
 func (d *Driver) create(ctx context.Context, b bundle, spec sandbox.Spec) error {
 	begun := time.Now()
-	r := record{ID: spec.ID, Workspace: spec.Workspace, Created: time.Now().UTC(), Limits: spec.Limits}
+	runtime := d.runtimes[spec.Isolation]
+	r := record{ID: spec.ID, Workspace: spec.Workspace, Isolation: spec.Isolation, Created: time.Now().UTC(), Limits: spec.Limits}
 	if err := b.save(r); err != nil {
 		return fault.Wrap(err, fault.Unavailable, "The sandbox's state cannot be written. Check the server's disk.")
 	}
-	if err := errors.Join(os.Mkdir(b.disk(), 0o700), os.Mkdir(b.home(), 0o700)); err != nil {
-		return fault.Wrap(err, fault.Unavailable, "The sandbox's folder cannot be made. Check the server's disk.")
-	}
-	home, err := d.attachHome(ctx, b, &r)
-	if err != nil {
+	at := layout{rootFS: d.cfg.RootFS, agent: d.cfg.Agent, cgroup: d.cgroups.pathOf(d.cfg.Installation, spec.ID)}
+	var err error
+	if at.home, err = d.attachHome(ctx, b, &r); err != nil {
 		return err
 	}
 	attached := time.Now()
-	config, err := json.Marshal(gvisorSpec(layout{
-		rootFS: d.cfg.RootFS,
-		agent:  d.cfg.Agent,
-		home:   home,
-		cgroup: d.cgroups.pathOf(d.cfg.Installation, spec.ID),
-	}, spec.Limits))
+	done, err := runtime.prepare(ctx, b, &r, &at)
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(b.config(), config, 0o600); err != nil {
-		return fault.Wrap(err, fault.Unavailable, "The sandbox's configuration cannot be written. Check the server's disk.")
-	}
-	first, err := d.launch(ctx, b, spec.Limits)
+	prepared := time.Now()
+	first, err := d.launch(ctx, b, runtime, at, spec.Limits)
+	done()
 	if err != nil {
 		return err
 	}
-	if err := d.register(b, &r); err != nil {
+	if err := d.register(ctx, b, &r); err != nil {
 		_ = first.Close() // the sandbox goes with the error
 		return err
 	}
 	d.keepFirst(spec.ID, first)
-	d.cfg.Log.Debug("sandbox made", "sandbox", spec.ID, "home", attached.Sub(begun), "runtime", time.Since(attached))
+	d.cfg.Log.Debug("sandbox made", "sandbox", spec.ID, "isolation", spec.Isolation, "home", attached.Sub(begun), "disk", prepared.Sub(attached),
+		"runtime", time.Since(prepared))
 	return nil
 }
 
@@ -100,7 +98,10 @@ func (d *Driver) attachHome(ctx context.Context, b bundle, r *record) (string, e
 		return "", err
 	}
 	defer unlock()
-	if err := d.homes.claim(r.Workspace, r.ID, d.cfg.sandboxesDir()); err != nil {
+	if err := os.Mkdir(b.home(), 0o700); err != nil {
+		return "", fault.Wrap(err, fault.Unavailable, "The sandbox's folder cannot be made. Check the server's disk.")
+	}
+	if err := d.homes.claim(r.Workspace, r.ID); err != nil {
 		return "", err
 	}
 	loop, err := d.homes.attach(ctx, r.Workspace, r.Limits.HomeBytes)
@@ -117,12 +118,23 @@ func (d *Driver) attachHome(ctx context.Context, b bundle, r *record) (string, e
 }
 
 // launch starts the sandbox and returns its agent's stdio.
-func (d *Driver) launch(ctx context.Context, b bundle, l sandbox.Limits) (*stream, error) {
+func (d *Driver) launch(ctx context.Context, b bundle, runtime ociRuntime, at layout, l sandbox.Limits) (*stream, error) {
+	spec, err := runtime.spec(at, l)
+	if err != nil {
+		return nil, err
+	}
+	config, err := json.Marshal(spec)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(b.config(), config, 0o600); err != nil {
+		return nil, fault.Wrap(err, fault.Unavailable, "The sandbox's configuration cannot be written. Check the server's disk.")
+	}
 	s, stdin, stdout, err := pipes()
 	if err != nil {
 		return nil, err
 	}
-	argv := d.runtime.run(b, l.DiskBytes)
+	argv := runtime.run(b, l)
 	cmd := exec.Command(argv[0], argv[1:]...)
 	// Standard error is nobody's: a file would let the sandbox fill the disk, and a pipe would kill an agent that writes to
 	// it after the server is gone.
@@ -143,8 +155,8 @@ func (d *Driver) launch(ctx context.Context, b bundle, l sandbox.Limits) (*strea
 	return s, nil
 }
 
-// register notes the sandbox's process, by which it is found again.
-func (d *Driver) register(b bundle, r *record) error {
+// register notes the sandbox's process, by which it is found again, when the agent runs.
+func (d *Driver) register(ctx context.Context, b bundle, r *record) error {
 	data, err := os.ReadFile(b.pidFile())
 	if err != nil {
 		return err
@@ -154,6 +166,9 @@ func (d *Driver) register(b bundle, r *record) error {
 		return err
 	}
 	r.Process, err = identify(pid)
+	if err == nil {
+		err = d.runtimeOf(*r).settle(ctx, r.Process)
+	}
 	if errors.Is(err, errGone) {
 		return fault.New(fault.Unavailable, "The sandbox ended while it was starting: its agent does not run.")
 	}

@@ -1,9 +1,9 @@
-// Package oci is the driver that makes sandboxes with an OCI runtime executed directly, without a daemon. It runs gVisor's
-// runsc; what only runsc knows is in gvisor.go.
+// Package oci is the driver that makes sandboxes with an OCI runtime executed directly, without a daemon: gVisor's runsc, or
+// runc. What only one of them knows is in gvisor.go and runc.go.
 //
 // A sandbox outlives the server that made it: everything needed to find it again is a file below Config.Dir, named by
 // its id, and a cgroup that carries the installation's id. The package must never open a path that a sandbox can change:
-// it mounts and unmounts homes, and looks at nothing inside them.
+// it mounts and unmounts homes and disks, and looks at nothing inside them.
 package oci
 
 import (
@@ -12,6 +12,8 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -19,11 +21,13 @@ import (
 	"vivarium/internal/sandbox"
 )
 
-// Config is what a Driver works with. Every field must be set.
+// Config is what a Driver works with. Every field must be set, but one runtime's path may be empty: its isolation is not
+// offered then.
 type Config struct {
 	Dir          string // state, disks and homes of all sandboxes; on a real file system, readable by root alone
 	Installation string // names this installation's sandboxes on the machine; a UUID
 	Runsc        string // path of gVisor's runsc
+	Runc         string // path of runc
 	RootFS       string // folder made by scripts/build-rootfs.sh; shared by all sandboxes, never written
 	Agent        string // path of the vivarium-agent binary
 	Log          *slog.Logger
@@ -37,13 +41,18 @@ const (
 	shortTimeout  = 5 * time.Second // for a question to a runtime or a tool
 )
 
-// Driver makes gVisor sandboxes. It implements sandbox.Driver.
+// rootMounts is where the root file systems of runc's sandboxes are mounted for the moment of their start. It is outside
+// Config.Dir because everybody may pass through it.
+const rootMounts = "/run/vivarium"
+
+// Driver makes sandboxes. It implements sandbox.Driver.
 type Driver struct {
-	cfg     Config
-	runtime gvisor
-	version string
-	cgroups cgroups
-	homes   homes
+	cfg      Config
+	runtimes map[sandbox.Isolation]ociRuntime // all: those that are not offered may have sandboxes of an earlier server
+	offered  []sandbox.Isolation
+	versions []string
+	cgroups  cgroups
+	homes    homes
 
 	sandboxes  keyed // one Create, Stop or Remove per sandbox at a time
 	workspaces keyed // one change of a home at a time
@@ -63,26 +72,60 @@ func New(ctx context.Context, cfg Config) (*Driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, dir := range []string{cfg.Dir, cfg.sandboxesDir(), cfg.homesDir(), cfg.runtimeDir()} {
+	for _, dir := range []string{cfg.Dir, cfg.sandboxesDir(), cfg.homesDir(), cfg.runscDir(), cfg.runcDir(), cfg.disksDir(), cfg.usersDir()} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, fault.Wrap(err, fault.Unavailable, "The folder for sandboxes cannot be made. Check its parent's rights and free space.")
 		}
 	}
-	findings, found := inspect(ctx, cfg)
-	for _, f := range findings {
+	if err := newDisks(cfg.disksDir()).makeContent(); err != nil {
+		return nil, fault.Wrap(err, fault.Unavailable, "The folder for sandboxes cannot be made. Check its parent's rights and free space.")
+	}
+	found := inspect(ctx, cfg)
+	for _, f := range found.findings {
 		if !f.OK {
-			return nil, fault.New(fault.Unavailable, "Sandboxes cannot run on this machine: %s: %s. %s", f.Name, f.Detail, f.Remedy)
+			return nil, unfit(f)
+		}
+	}
+	for _, f := range found.runtimes {
+		if f.OK {
+			continue
+		}
+		if len(found.offered) == 0 {
+			return nil, unfit(f)
+		}
+		cfg.Log.Warn("an isolation is not offered", "check", f.Name, "found", f.Detail, "remedy", f.Remedy)
+	}
+	if slices.Contains(found.offered, sandbox.Runc) {
+		if err := makeWay(cfg.rootsDir()); err != nil {
+			return nil, fault.Wrap(err, fault.Unavailable, "The folder %s cannot be made. Check its parent's rights.", rootMounts)
 		}
 	}
 	return &Driver{
-		cfg:     cfg,
-		runtime: found.runtime,
-		version: found.version,
-		cgroups: found.cgroups,
-		homes:   homes{dir: cfg.homesDir(), skeleton: filepath.Join(cfg.RootFS, "home"), layout: found.image},
-		first:   map[string]*stream{},
+		cfg:      cfg,
+		runtimes: cfg.runtimes(),
+		offered:  found.offered,
+		versions: found.versions,
+		cgroups:  found.cgroups,
+		homes:    newHomes(cfg.homesDir(), cfg.sandboxesDir(), filepath.Join(cfg.RootFS, "home"), found.image),
+		first:    map[string]*stream{},
 	}, nil
 }
+
+func unfit(f sandbox.Finding) error {
+	return fault.New(fault.Unavailable, "Sandboxes cannot run on this machine: %s: %s. %s", f.Name, f.Detail, f.Remedy)
+}
+
+// runtimes are all that the driver knows.
+func (c Config) runtimes() map[sandbox.Isolation]ociRuntime {
+	return map[sandbox.Isolation]ociRuntime{
+		sandbox.GVisor: gvisor{path: c.Runsc, root: c.runscDir()},
+		sandbox.Runc: runc{path: c.Runc, root: c.runcDir(), mounts: c.rootsDir(), disks: newDisks(c.disksDir()),
+			users: userRanges{dir: c.usersDir(), sandboxes: c.sandboxesDir()}},
+	}
+}
+
+// runtimeOf is the runtime of a sandbox that exists.
+func (d *Driver) runtimeOf(r record) ociRuntime { return d.runtimes[r.Isolation] }
 
 // resolve makes the paths absolute, because runtimes are started in another folder and do not follow a link as root.
 func (c Config) resolve() (Config, error) {
@@ -92,9 +135,13 @@ func (c Config) resolve() (Config, error) {
 	if c.Log == nil {
 		return c, fault.New(fault.Invalid, "The driver needs a log.")
 	}
-	for _, p := range []*string{&c.Dir, &c.Runsc, &c.RootFS, &c.Agent} {
+	if c.Dir == "" || c.RootFS == "" || c.Agent == "" || c.Runsc == "" && c.Runc == "" {
+		return c, fault.New(fault.Invalid,
+			"The driver needs the folder for sandboxes and the paths of a runtime, the root file system and the agent.")
+	}
+	for _, p := range []*string{&c.Dir, &c.Runsc, &c.Runc, &c.RootFS, &c.Agent} {
 		if *p == "" {
-			return c, fault.New(fault.Invalid, "The driver needs the folder for sandboxes and the paths of runsc, the root file system and the agent.")
+			continue
 		}
 		abs, err := filepath.Abs(*p)
 		if err != nil {
@@ -110,13 +157,17 @@ func (c Config) resolve() (Config, error) {
 
 func (c Config) sandboxesDir() string { return filepath.Join(c.Dir, "sandboxes") }
 func (c Config) homesDir() string     { return filepath.Join(c.Dir, "homes") }
-func (c Config) runtimeDir() string   { return filepath.Join(c.Dir, "runsc") }
+func (c Config) runscDir() string     { return filepath.Join(c.Dir, "runsc") }
+func (c Config) runcDir() string      { return filepath.Join(c.Dir, "runc") }
+func (c Config) disksDir() string     { return filepath.Join(c.Dir, "disks") }
+func (c Config) usersDir() string     { return filepath.Join(c.Dir, "users") }
+func (c Config) rootsDir() string     { return filepath.Join(rootMounts, c.Installation) }
 
 // Capabilities implements sandbox.Driver.
 func (d *Driver) Capabilities() sandbox.Capabilities {
 	return sandbox.Capabilities{
-		Isolations: []sandbox.Isolation{sandbox.GVisor},
-		Runtime:    d.version,
+		Isolations: slices.Clone(d.offered),
+		Runtime:    strings.Join(d.versions, ", "),
 		DiskQuota:  true,
 	}
 }

@@ -77,7 +77,7 @@ func (d *Driver) destroy(ctx context.Context, b bundle) error {
 	begun := time.Now()
 	r, err := b.load()
 	if fault.Is(err, fault.NotFound) {
-		r, err = record{ID: b.id}, nil
+		r, err = record{ID: b.id, Isolation: sandbox.GVisor}, nil // nothing of it has been made
 	}
 	if err != nil {
 		return err
@@ -88,11 +88,14 @@ func (d *Driver) destroy(ctx context.Context, b bundle) error {
 	if err := d.kill(ctx, r); err != nil {
 		return fmt.Errorf("ending the processes: %w", err)
 	}
-	if _, err := output(ctx, removeTimeout, d.runtime.remove(b.id)); err != nil {
-		return fmt.Errorf("removing it from the runtime: %w", err)
+	runtime := d.runtimeOf(r)
+	if runtime.program() != "" { // else what it holds are the leftovers
+		if _, err := output(ctx, removeTimeout, runtime.remove(b.id)); err != nil {
+			return fmt.Errorf("removing it from the runtime: %w", err)
+		}
 	}
-	for _, name := range d.runtime.leftovers(b.id) {
-		if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	for _, name := range runtime.leftovers(b.id) {
+		if err := os.RemoveAll(name); err != nil {
 			return err
 		}
 	}
@@ -103,6 +106,9 @@ func (d *Driver) destroy(ctx context.Context, b bundle) error {
 		if err := d.detachHome(ctx, b, r); err != nil {
 			return fmt.Errorf("detaching the home: %w", err)
 		}
+	}
+	if err := runtime.release(ctx, b, r); err != nil {
+		return fmt.Errorf("freeing the disk: %w", err)
 	}
 	if err := b.clear(); err != nil {
 		return err
@@ -120,7 +126,7 @@ func (d *Driver) detachHome(ctx context.Context, b bundle, r record) error {
 	if err := d.homes.detach(ctx, r.Workspace, b.home(), r.Loop); err != nil {
 		return err
 	}
-	return d.homes.release(r.Workspace, r.ID)
+	return d.homes.owner(r.Workspace).drop(r.ID)
 }
 
 // RemoveHome implements sandbox.Driver.
@@ -135,7 +141,7 @@ func (d *Driver) RemoveHome(ctx context.Context, workspace string) error {
 		return err
 	}
 	defer unlock()
-	return d.homes.remove(workspace, d.cfg.sandboxesDir())
+	return d.homes.remove(workspace)
 }
 
 // pause waits a little, and reports whether the context is still alive.

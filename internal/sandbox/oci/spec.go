@@ -20,49 +20,55 @@ const (
 	runBytes       = 16 << 20
 )
 
-// layout is where the parts of one sandbox are on the machine.
-type layout struct {
-	rootFS string
-	agent  string
-	home   string
-	cgroup string
-}
-
-// gvisorSpec is the runtime's configuration for a sandbox. It is a pure function: what it returns for a spec is in
-// testdata/gvisor.golden.json.
-func gvisorSpec(at layout, l sandbox.Limits) *specs.Spec {
+// agentProcess is the process that a sandbox begins with.
+func agentProcess(l sandbox.Limits) *specs.Process {
 	// With these three the agent runs each of its children as the user, and can end them, and its user can neither trace
 	// nor kill it. The bounding set is empty, so that no child can have any; what root gets with its program is then what
 	// it may inherit. That stays with the children, where it is worth nothing: no file says that it takes it, and none can.
 	capabilities := []string{"CAP_SETUID", "CAP_SETGID", "CAP_KILL"}
-	quota, period := int64(l.CPUs*cpuPeriod), uint64(cpuPeriod)
-	memory, pids := l.MemoryBytes, int64(l.Processes)*pidsPerProcess+pidsForRuntime
 	oomScore := 300 // when the machine itself runs out of memory, a sandbox goes before the server and the database
+	return &specs.Process{
+		Args: []string{agentPath, "serve", "--processes", fmt.Sprint(l.Processes)},
+		// All that the agent's children can inherit. Nothing of the server's environment is ever passed on.
+		Env: []string{
+			"PATH=/home/user/.local/bin:/usr/local/bin:/usr/bin:/bin",
+			"HOME=/home/user",
+			"USER=user",
+			"LOGNAME=user",
+			"SHELL=/bin/bash",
+			"LANG=C.UTF-8",
+		},
+		Cwd:             "/",
+		NoNewPrivileges: true,
+		Capabilities:    &specs.LinuxCapabilities{Inheritable: capabilities, Effective: capabilities, Permitted: capabilities},
+		Rlimits: []specs.POSIXRlimit{
+			{Type: "RLIMIT_NOFILE", Hard: openFiles, Soft: openFiles},
+			{Type: "RLIMIT_CORE"},
+		},
+		OOMScoreAdj: &oomScore,
+	}
+}
+
+// resources are the limits that cgroups hold a sandbox to, with that on the machine's processes.
+func resources(l sandbox.Limits, pids int64) *specs.LinuxResources {
+	quota, period := int64(l.CPUs*cpuPeriod), uint64(cpuPeriod)
+	memory := l.MemoryBytes
+	return &specs.LinuxResources{
+		CPU:    &specs.LinuxCPU{Quota: &quota, Period: &period},
+		Memory: &specs.LinuxMemory{Limit: &memory, Swap: &memory}, // both together: there is no swap
+		Pids:   &specs.LinuxPids{Limit: &pids},
+	}
+}
+
+// gvisorSpec is runsc's configuration for a sandbox. It is a pure function: what it returns for a spec is in
+// testdata/gvisor.golden.json.
+func gvisorSpec(at layout, l sandbox.Limits) *specs.Spec {
 	return &specs.Spec{
 		Version:  specs.Version,
 		Hostname: "workspace",
 		// Written to through an overlay only; the user may write in few places of it.
-		Root: &specs.Root{Path: at.rootFS},
-		Process: &specs.Process{
-			Args: []string{agentPath, "serve", "--processes", fmt.Sprint(l.Processes)},
-			// All that the agent's children can inherit. Nothing of the server's environment is ever passed on.
-			Env: []string{
-				"PATH=/home/user/.local/bin:/usr/local/bin:/usr/bin:/bin",
-				"HOME=/home/user",
-				"USER=user",
-				"LOGNAME=user",
-				"SHELL=/bin/bash",
-				"LANG=C.UTF-8",
-			},
-			Cwd:             "/",
-			NoNewPrivileges: true,
-			Capabilities:    &specs.LinuxCapabilities{Inheritable: capabilities, Effective: capabilities, Permitted: capabilities},
-			Rlimits: []specs.POSIXRlimit{
-				{Type: "RLIMIT_NOFILE", Hard: openFiles, Soft: openFiles},
-				{Type: "RLIMIT_CORE"},
-			},
-			OOMScoreAdj: &oomScore,
-		},
+		Root:    &specs.Root{Path: at.rootFS},
+		Process: agentProcess(l),
 		Mounts: []specs.Mount{
 			{Destination: "/proc", Type: "proc", Source: "proc"},
 			{Destination: "/dev", Type: "tmpfs", Source: "tmpfs"},
@@ -80,11 +86,7 @@ func gvisorSpec(at layout, l sandbox.Limits) *specs.Spec {
 				{Type: specs.PIDNamespace}, {Type: specs.NetworkNamespace}, {Type: specs.IPCNamespace},
 				{Type: specs.UTSNamespace}, {Type: specs.MountNamespace},
 			},
-			Resources: &specs.LinuxResources{
-				CPU:    &specs.LinuxCPU{Quota: &quota, Period: &period},
-				Memory: &specs.LinuxMemory{Limit: &memory, Swap: &memory},
-				Pids:   &specs.LinuxPids{Limit: &pids},
-			},
+			Resources: resources(l, int64(l.Processes)*pidsPerProcess+pidsForRuntime),
 		},
 	}
 }

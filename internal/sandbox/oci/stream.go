@@ -87,6 +87,9 @@ func (d *Driver) Dial(ctx context.Context, id string) (io.ReadWriteCloser, error
 	if s := d.takeFirst(id); s != nil {
 		return s, nil
 	}
+	if d.runtimeOf(r).program() == "" {
+		return nil, fault.New(fault.Unavailable, "The sandbox cannot be reached: this server no longer has what isolates it.")
+	}
 	if err := d.awaitAgent(ctx, r); err != nil {
 		return nil, err
 	}
@@ -95,7 +98,7 @@ func (d *Driver) Dial(ctx context.Context, id string) (io.ReadWriteCloser, error
 		return nil, err
 	}
 	s.log = &tail{}
-	argv := d.runtime.exec(id, agentPath, "connect")
+	argv := d.runtimeOf(r).connect(d.bundle(id))
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, stdout, s.log
 	bridge, err := start(cmd)
@@ -124,7 +127,7 @@ func (d *Driver) awaitAgent(ctx context.Context, r record) error {
 		if time.Since(r.Created) > agentStart {
 			return nil
 		}
-		if _, err := output(ctx, shortTimeout, d.runtime.exec(r.ID, agentPath, "connect")); err == nil {
+		if _, err := output(ctx, shortTimeout, d.runtimeOf(r).connect(d.bundle(r.ID))); err == nil {
 			return nil
 		}
 		if !r.Process.alive() {

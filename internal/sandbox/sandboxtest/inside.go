@@ -1,7 +1,10 @@
 package sandboxtest
 
 import (
+	"fmt"
 	"maps"
+	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -67,7 +70,7 @@ func testPosture(t *testing.T, s *suite) {
 	spec := s.create(s.Spec())
 	agent := s.dial(s.Driver, spec.ID)
 	s.shell(agent, "cat >/tmp/posture.py <<'PROBE'\n"+posture+"\nPROBE")
-	out := s.shell(agent, "python3 /tmp/posture.py; echo done")
+	out := s.shell(agent, fmt.Sprintf("python3 /tmp/posture.py %s; echo done", spec.Isolation))
 	findings, done := strings.CutSuffix(out, "done\n")
 	if !done {
 		t.Fatalf("the probe did not come to its end:\n%s", out)
@@ -77,8 +80,23 @@ func testPosture(t *testing.T, s *suite) {
 	}
 }
 
-// cycles is how many lives testLeaks goes through.
-const cycles = 8
+// CyclesVariable names the variable of the environment that says how many lives the search for leaks goes through. Hundred
+// find what ten do not, and take minutes.
+const CyclesVariable = "VIVARIUM_TEST_CYCLES"
+
+const defaultCycles = 10
+
+func cycles(t *testing.T) int {
+	text := os.Getenv(CyclesVariable)
+	if text == "" {
+		return defaultCycles
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 2 {
+		t.Fatalf("%s must be a number from 2 on, it is %q", CyclesVariable, text)
+	}
+	return n
+}
 
 func testLeaks(t *testing.T, s *suite) {
 	if s.Held == nil {
@@ -90,7 +108,7 @@ func testLeaks(t *testing.T, s *suite) {
 	workspace := s.Spec().Workspace
 	var before map[string]int
 	driver := s.Driver
-	for i := range cycles {
+	for i := range cycles(t) {
 		if i == 1 {
 			before = s.Held(t) // the first life makes what is kept for good
 		}

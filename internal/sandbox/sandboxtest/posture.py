@@ -1,12 +1,17 @@
-"""Prints a line for everything in a sandbox that is not as it must be, and nothing when all is well."""
+"""Prints a line for everything in a sandbox that is not as it must be, and nothing when all is well.
+
+The argument is the isolation: gvisor or runc.
+"""
 import ctypes
 import errno
 import os
 import socket
 import stat
 import subprocess
+import sys
 
 libc = ctypes.CDLL(None, use_errno=True)
+runc = sys.argv[1] == "runc"  # where the kernel is the machine's own
 
 
 def wrong(text):
@@ -47,7 +52,10 @@ for capability in ("CapPrm", "CapEff", "CapBnd", "CapAmb"):
 want("no_new_privs", libc.prctl(39, 0, 0, 0, 0), 1)
 want("hostname", socket.gethostname(), "workspace")
 want("interfaces", [name for _, name in socket.if_nameindex()], ["lo"])
-want("kernel", "gvisor" in open("/proc/version").read(), True)
+want("gVisor's kernel", "gvisor" in open("/proc/version").read(), not runc)
+if runc:
+    want("system calls are filtered", status.get("Seccomp"), "2")
+    want("the root is read-only", bool(os.statvfs("/").f_flag & os.ST_RDONLY), True)
 
 # What may be written is what a user needs, and nothing of the system.
 writable = {"/workspace", "/home/user", "/tmp", "/var/tmp", "/dev/shm"}
@@ -59,26 +67,21 @@ for folder in writable:
         os.unlink(probe)
     except OSError as e:
         wrong(f"{folder}: not writable: {e}")
-for root, folders, files in os.walk("/", onerror=lambda e: None):
-    if root == "/":
-        folders[:] = [f for f in folders if f not in ("proc", "sys")]
-    if root in writable:
-        folders[:] = []
+# find looks at modes alone, which is quick; what it names is looked at below.
+find = ["find", "/", "("] + [w for f in sorted(writable | {"/proc", "/sys"}) for w in ("-path", f, "-o")][:-1] + [")", "-prune", "-o"]
+suspects = "( -type b -o -perm /6000 -o -not -type l ( -perm -o+w -o -user 1000 -o -group 1000 ) ) -print0"
+for path in filter(None, subprocess.run(find + suspects.split(), capture_output=True).stdout.split(b"\0")):
+    try:
+        mode = os.lstat(path).st_mode
+    except OSError:
         continue
-    if os.access(root, os.W_OK):
-        wrong(f"{root}: writable")
-    for name in files:
-        path = os.path.join(root, name)
-        try:
-            info = os.lstat(path)
-        except OSError:
-            continue
-        if stat.S_ISREG(info.st_mode) and info.st_mode & (stat.S_ISUID | stat.S_ISGID):
-            wrong(f"{path}: setuid or setgid")
-        if stat.S_ISBLK(info.st_mode):
-            wrong(f"{path}: a block device")
-        if stat.S_ISREG(info.st_mode) and os.access(path, os.W_OK):
-            wrong(f"{path}: writable")
+    name = os.fsdecode(path)
+    if stat.S_ISBLK(mode):
+        wrong(f"{name}: a block device")
+    if stat.S_ISREG(mode) and mode & (stat.S_ISUID | stat.S_ISGID):
+        wrong(f"{name}: setuid or setgid")
+    if (stat.S_ISREG(mode) or stat.S_ISDIR(mode)) and os.access(path, os.W_OK):
+        wrong(f"{name}: writable")
 for path in ("/etc/passwd", "/usr/bin/bash", "/usr/local/bin/vivarium-agent", "/proc/sys/kernel/core_pattern",
              "/proc/sysrq-trigger", "/proc/sys/kernel/hostname"):
     refused(f"writing {path}", lambda: open(path, "w"), errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT)
@@ -98,6 +101,24 @@ refused("add_key", lambda: syscall(248, b"user", b"k", b"v", 1, -3), *denied)
 refused("io_uring_setup", lambda: syscall(425, 8, ctypes.create_string_buffer(256)), *denied)
 refused("setns", lambda: syscall(308, os.open("/proc/self/ns/pid", os.O_RDONLY) if os.path.exists("/proc/self/ns/pid") else -1, 0),
         *denied, errno.EINVAL, errno.EBADF)
+if runc:
+    refused("keyctl", lambda: syscall(250, 0, -3, 1), *denied)
+    for name, flag in (("user", 0x10000000), ("mount", 0x20000), ("net", 0x40000000), ("pid", 0x20000000)):
+        refused(f"unshare of a {name} namespace", lambda: syscall(272, flag), *denied)
+        refused(f"clone of a {name} namespace", lambda: syscall(56, flag | 17, 0, 0, 0, 0), *denied)
+    refused("clone3", lambda: syscall(435, ctypes.create_string_buffer(88), 88), errno.ENOSYS)
+    refused("open_by_handle_at", lambda: syscall(304, -1, 0, 0), *denied)
+    refused("fsopen", lambda: syscall(430, b"tmpfs", 0), *denied)
+    refused("kexec_load", lambda: syscall(246, 0, 0, 0, 0), *denied)
+    refused("the kernel's log", lambda: syscall(103, 3, ctypes.create_string_buffer(64), 64), *denied)
+    refused("swapon", lambda: syscall(167, b"/tmp/x", 0), *denied)
+    for path in ("/proc/kcore", "/proc/keys", "/proc/timer_list"):
+        try:
+            if open(path, "rb").read(1):
+                wrong(f"{path}: tells of the machine")
+        except OSError:
+            pass
+refused("sethostname", lambda: socket.sethostname("other"), *denied)
 refused("init_module", lambda: syscall(175, 0, 0, 0), *denied)
 refused("reboot", lambda: syscall(169, 0xfee1dead, 672274793, 0x1234567, 0), *denied)
 refused("chroot", lambda: os.chroot("/tmp"), *denied)
@@ -114,8 +135,12 @@ for address in ("169.254.169.254", "10.0.0.1", "172.17.0.1", "192.0.2.1"):
     s.close()
 
 # Loopback works.
-server = socket.create_server(("127.0.0.1", 0))
-socket.create_connection(server.getsockname(), timeout=3).close()
+for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+    try:
+        server = socket.create_server((address, 0), family=family)
+        socket.create_connection(server.getsockname()[:2], timeout=3).close()
+    except OSError as e:
+        wrong(f"loopback at {address}: {e}")
 
 # The agent can be neither killed nor traced nor read.
 for signal in (9, 15, 19):

@@ -3,6 +3,7 @@
 package sandboxtest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -25,6 +26,8 @@ type Harness struct {
 	Reopen func(t testing.TB) sandbox.Driver
 	// Other returns the driver of another installation on the same machine.
 	Other func(t testing.TB) sandbox.Driver
+	// Isolation is that of the suite's sandboxes; gVisor when empty.
+	Isolation sandbox.Isolation
 	// Limits are what the sandboxes of the suite get.
 	Limits sandbox.Limits
 	// Connect returns the agent at the far end of a stream. It takes the stream over.
@@ -87,7 +90,7 @@ type suite struct {
 
 // Spec returns a spec with new ids.
 func (h Harness) Spec() sandbox.Spec {
-	return sandbox.Spec{ID: uuid.NewString(), Workspace: uuid.NewString(), Isolation: sandbox.GVisor, Limits: h.Limits}
+	return sandbox.Spec{ID: uuid.NewString(), Workspace: uuid.NewString(), Isolation: cmp.Or(h.Isolation, sandbox.GVisor), Limits: h.Limits}
 }
 
 // create makes a sandbox that is removed at the end of the test.
