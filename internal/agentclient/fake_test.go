@@ -88,7 +88,6 @@ func within10s(t *testing.T) context.Context {
 func raw(t *testing.T) (net.Conn, chan error) {
 	t.Helper()
 	ours, theirs := net.Pipe()
-	go io.Copy(io.Discard, theirs)
 	t.Cleanup(func() { theirs.Close() })
 	result := make(chan error, 1)
 	go func() {
@@ -100,5 +99,10 @@ func raw(t *testing.T) (net.Conn, chan error) {
 		}
 		result <- err
 	}()
+	// The first frame opens the client's first stream: from here on there is one that the far side can speak of.
+	if _, err := io.ReadFull(theirs, make([]byte, 12)); err != nil {
+		t.Fatal(err)
+	}
+	go io.Copy(io.Discard, theirs)
 	return theirs, result
 }

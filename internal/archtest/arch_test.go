@@ -30,6 +30,7 @@ var allowed = map[string][]string{
 	"internal/terminal":            {"internal/fault"},
 	"internal/sandbox":             {"internal/fault"},
 	"internal/sandbox/oci":         {"internal/sandbox", "internal/fault"},
+	"internal/sandbox/docker":      {"internal/sandbox", "internal/fault"},
 	"internal/sandbox/sandboxtest": {"internal/sandbox", "internal/fault"},
 	"internal/workspace":           {"internal/auth", "internal/fault"},
 	"internal/review":              {"internal/auth", "internal/fault"},
