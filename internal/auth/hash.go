@@ -58,7 +58,7 @@ type hasher struct {
 
 // tidyAfter is how long after the last hash its memory goes back to the system. The collector would keep it: after one
 // login the server would be twice as large as it needs to be, for hours.
-const tidyAfter = time.Second
+const tidyAfter = 200 * time.Millisecond
 
 func newHasher() *hasher {
 	slots := 2 * runtime.NumCPU()
