@@ -133,30 +133,3 @@ func TestKillingSparesAProcessThatIsNotInTheCgroup(t *testing.T) {
 		t.Error("want an error for a process that does not end")
 	}
 }
-
-func TestACallerWaitsForALockNoLongerThanItsContext(t *testing.T) {
-	var k keyed
-	unlock, err := k.lock(t.Context(), "a")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-	defer cancel()
-	if _, err := k.lock(ctx, "a"); !fault.Is(err, fault.Timeout) {
-		t.Errorf("want a time-out, got %v", err)
-	}
-	other, err := k.lock(t.Context(), "b")
-	if err != nil {
-		t.Fatalf("want another key free, got %v", err)
-	}
-	other()
-	unlock()
-	again, err := k.lock(t.Context(), "a")
-	if err != nil {
-		t.Fatalf("want the lock free again, got %v", err)
-	}
-	again()
-	if len(k.locks) != 0 {
-		t.Errorf("want no lock remembered, got %d", len(k.locks))
-	}
-}

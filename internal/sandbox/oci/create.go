@@ -34,7 +34,7 @@ func (d *Driver) Create(ctx context.Context, spec sandbox.Spec) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, createTimeout)
 	defer cancel()
-	unlock, err := d.sandboxes.lock(ctx, spec.ID)
+	unlock, err := d.sandboxes.Lock(ctx, spec.ID)
 	if err != nil {
 		return err
 	}
@@ -93,7 +93,7 @@ func (d *Driver) create(ctx context.Context, b bundle, spec sandbox.Spec) error 
 
 // attachHome mounts the workspace's home and returns the folder in it that becomes /home/user.
 func (d *Driver) attachHome(ctx context.Context, b bundle, r *record) (string, error) {
-	unlock, err := d.workspaces.lock(ctx, r.Workspace)
+	unlock, err := d.workspaces.Lock(ctx, r.Workspace)
 	if err != nil {
 		return "", err
 	}

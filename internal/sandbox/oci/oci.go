@@ -54,8 +54,8 @@ type Driver struct {
 	cgroups  cgroups
 	homes    homes
 
-	sandboxes  keyed // one Create, Stop or Remove per sandbox at a time
-	workspaces keyed // one change of a home at a time
+	sandboxes  sandbox.Locks // one Create, Stop or Remove per sandbox at a time
+	workspaces sandbox.Locks // one change of a home at a time
 
 	mu    sync.Mutex
 	first map[string]*stream // the agents' stdio, until it is dialled

@@ -16,7 +16,7 @@ import (
 func (d *Driver) Stop(ctx context.Context, id string) error {
 	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
 	defer cancel()
-	unlock, err := d.sandboxes.lock(ctx, id)
+	unlock, err := d.sandboxes.Lock(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -53,7 +53,7 @@ func (d *Driver) Remove(ctx context.Context, id string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, removeTimeout)
 	defer cancel()
-	unlock, err := d.sandboxes.lock(ctx, id)
+	unlock, err := d.sandboxes.Lock(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -118,7 +118,7 @@ func (d *Driver) destroy(ctx context.Context, b bundle) error {
 }
 
 func (d *Driver) detachHome(ctx context.Context, b bundle, r record) error {
-	unlock, err := d.workspaces.lock(ctx, r.Workspace)
+	unlock, err := d.workspaces.Lock(ctx, r.Workspace)
 	if err != nil {
 		return err
 	}
@@ -136,7 +136,7 @@ func (d *Driver) RemoveHome(ctx context.Context, workspace string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, shortTimeout)
 	defer cancel()
-	unlock, err := d.workspaces.lock(ctx, workspace)
+	unlock, err := d.workspaces.Lock(ctx, workspace)
 	if err != nil {
 		return err
 	}

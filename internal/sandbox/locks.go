@@ -1,4 +1,4 @@
-package oci
+package sandbox
 
 import (
 	"context"
@@ -7,8 +7,8 @@ import (
 	"vivarium/internal/fault"
 )
 
-// keyed is a lock per key, for which a caller waits no longer than its context. The zero value is ready.
-type keyed struct {
+// Locks are a lock per key, for drivers: one change of a sandbox or a home at a time. The zero value is ready.
+type Locks struct {
 	mu    sync.Mutex
 	locks map[string]*keyLock
 }
@@ -18,7 +18,8 @@ type keyLock struct {
 	users int           // holders and waiters; the lock is forgotten with the last
 }
 
-func (k *keyed) lock(ctx context.Context, key string) (unlock func(), err error) {
+// Lock waits for the key's lock, no longer than the context lives: then it fails with Timeout. unlock must be called once.
+func (k *Locks) Lock(ctx context.Context, key string) (unlock func(), err error) {
 	k.mu.Lock()
 	l := k.locks[key]
 	if l == nil {
