@@ -107,3 +107,32 @@ func TestAStreamsEndIsItsBridgesEnd(t *testing.T) {
 		within(t, 10*time.Second, "no bridge", func() bool { return count() == "0" })
 	})
 }
+
+func TestNoStreamOutlivesItsSandboxOrItsDriver(t *testing.T) {
+	cfg := config(t)
+	for what, end := range map[string]func(d *docker.Driver, id string) error{
+		"removed": func(d *docker.Driver, id string) error { return d.Remove(t.Context(), id) },
+		"closed":  func(d *docker.Driver, _ string) error { return d.Close() },
+	} {
+		d := open(t, cfg)
+		spec := specOf(sandbox.Runc, limits)
+		first := made(t, d, spec)
+		boot, second := answers(t, first, 10*time.Second), dial(t, d, spec.ID)
+		answers(t, second, 10*time.Second)
+		if err := end(d, spec.ID); err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		for _, a := range []*agentClient{first, second} {
+			select {
+			case <-a.session.CloseChan():
+			case <-time.After(time.Second):
+				t.Errorf("%s: want the stream's end, it goes on", what)
+			}
+		}
+		if what == "closed" {
+			if got := answers(t, dial(t, open(t, cfg), spec.ID), 10*time.Second); got != boot {
+				t.Errorf("want the sandbox to go on with agent %q, got %q", boot, got)
+			}
+		}
+	}
+}

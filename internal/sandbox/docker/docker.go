@@ -74,11 +74,12 @@ type Driver struct {
 // knowledge is what this server knows of a sandbox beyond what the daemon says. It may be lost.
 type knowledge struct {
 	first    *stream // the agent's stdio, until it is dialled
-	listens  bool    // the agent's socket has been reached
-	stopped  bool    // by us
-	peak     int64   // bytes; the highest use of memory seen
-	kills    int     // by the memory limit
-	lastKill int64   // when the last of them was, in nanoseconds of the daemon's clock
+	dialled  map[*stream]bool
+	listens  bool  // the agent's socket has been reached
+	stopped  bool  // by us
+	peak     int64 // bytes; the highest use of memory seen
+	kills    int   // by the memory limit
+	lastKill int64 // when the last of them was, in nanoseconds of the daemon's clock
 }
 
 var _ sandbox.Driver = (*Driver)(nil)
@@ -120,8 +121,19 @@ func (c Config) validate() error {
 	return nil
 }
 
-// Close frees the connections to the daemon that are idle. Sandboxes go on, and so do their streams.
-func (d *Driver) Close() error { return d.engine.Close() }
+// Close ends all streams and frees the connections to the daemon. Sandboxes go on.
+func (d *Driver) Close() error {
+	d.mu.Lock()
+	var ids []string
+	for id := range d.known {
+		ids = append(ids, id)
+	}
+	d.mu.Unlock()
+	for _, id := range ids {
+		d.forget(id)
+	}
+	return d.engine.Close()
+}
 
 // Capabilities implements sandbox.Driver. The disk is bounded, but what it holds cannot be told from other memory, so that
 // no quota is promised.
@@ -202,12 +214,37 @@ func (d *Driver) takeFirst(id string) (first *stream) {
 	return first
 }
 
-// forget drops what is known of a sandbox that is no more.
-func (d *Driver) forget(id string) {
-	if s := d.takeFirst(id); s != nil {
-		_ = s.Close() // nobody listens at the other end
+// keep makes the stream end with the sandbox: the daemon now and then forgets one whose container it removes.
+func (d *Driver) keep(id string, s *stream) *stream {
+	s.closed = func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if k := d.known[id]; k != nil {
+			delete(k.dialled, s)
+		}
 	}
+	d.knowing(id, func(k *knowledge) {
+		if k.dialled == nil {
+			k.dialled = map[*stream]bool{}
+		}
+		k.dialled[s] = true
+	})
+	return s
+}
+
+// forget ends the streams to a sandbox and drops what is known of it.
+func (d *Driver) forget(id string) {
 	d.mu.Lock()
-	defer d.mu.Unlock()
+	k := d.known[id]
 	delete(d.known, id)
+	d.mu.Unlock()
+	if k == nil {
+		return
+	}
+	if k.first != nil {
+		_ = k.first.Close() // nobody listens at the other end
+	}
+	for s := range k.dialled {
+		_ = s.Close() // the same
+	}
 }

@@ -267,7 +267,12 @@ func harness(t *testing.T, isolation sandbox.Isolation) sandboxtest.Harness {
 	}
 	return sandboxtest.Harness{
 		Driver: open(t, cfg),
-		Reopen: func(t testing.TB) sandbox.Driver { return open(t, cfg) },
+		Reopen: func(t testing.TB) sandbox.Driver {
+			for _, d := range drivers {
+				_ = d.Close() // as the kernel does for a killed server
+			}
+			return open(t, cfg)
+		},
 		Other: func(t testing.TB) sandbox.Driver {
 			other := cfg
 			other.Installation = cfg.Installation + "x"
@@ -279,7 +284,7 @@ func harness(t *testing.T, isolation sandbox.Isolation) sandboxtest.Harness {
 		Kill:      func(t testing.TB, id string) { killSandbox(t, id) },
 		Held: func(t testing.TB) map[string]int {
 			for _, d := range drivers {
-				_ = d.Close() // idle connections come and go
+				d.CloseIdle()
 			}
 			return held(t, cfg)
 		},

@@ -31,8 +31,9 @@ const (
 
 // stream is a byte stream to an agent: the agent's own stdio, or that of a bridge to it.
 type stream struct {
-	conn net.Conn
-	in   *bufio.Reader // holds what came together with the daemon's answer
+	conn   net.Conn
+	in     *bufio.Reader // holds what came together with the daemon's answer
+	closed func()        // called once, when it is closed; may be nil
 
 	// Only Read touches these.
 	kind     byte   // of the frame that is being read
@@ -105,7 +106,12 @@ func (s *stream) Write(p []byte) (int, error) { return s.conn.Write(p) }
 // Close ends the stream. The daemon closes the far side's stdin, upon which the agent gives the connection up, and a bridge
 // ends.
 func (s *stream) Close() error {
-	s.closeOnce.Do(func() { s.closeErr = s.conn.Close() })
+	s.closeOnce.Do(func() {
+		s.closeErr = s.conn.Close()
+		if s.closed != nil {
+			s.closed()
+		}
+	})
 	return s.closeErr
 }
 
@@ -120,7 +126,7 @@ func (d *Driver) Dial(ctx context.Context, id string) (io.ReadWriteCloser, error
 	}
 	if s := d.takeFirst(id); s != nil {
 		if s.alive() {
-			return s, nil
+			return d.keep(id, s), nil
 		}
 		_ = s.Close() // the daemon has been restarted meanwhile
 	}
@@ -131,7 +137,7 @@ func (d *Driver) Dial(ctx context.Context, id string) (io.ReadWriteCloser, error
 	if err != nil {
 		return nil, err
 	}
-	return s, nil
+	return d.keep(id, s), nil
 }
 
 func errEnded() error { return fault.New(fault.Unavailable, "The sandbox has ended.") }
