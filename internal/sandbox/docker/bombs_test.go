@@ -16,6 +16,7 @@ import (
 
 	"vivarium/internal/sandbox"
 	"vivarium/internal/sandbox/docker"
+	"vivarium/internal/sandbox/sandboxtest"
 )
 
 // forEach runs the test with sandboxes of each isolation.
@@ -26,7 +27,7 @@ func forEach(t *testing.T, test func(t *testing.T, isolation sandbox.Isolation))
 }
 
 // shell runs a script in the sandbox, which may end in any way.
-func shell(t *testing.T, a *agentClient, limit time.Duration, script string) (string, int, error) {
+func shell(t *testing.T, a *sandboxtest.RealAgent, limit time.Duration, script string) (string, int, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
@@ -34,7 +35,7 @@ func shell(t *testing.T, a *agentClient, limit time.Duration, script string) (st
 }
 
 // must runs a script that must succeed.
-func must(t *testing.T, a *agentClient, script string) string {
+func must(t *testing.T, a *sandboxtest.RealAgent, script string) string {
 	t.Helper()
 	out, code, err := shell(t, a, 30*time.Second, script)
 	if err != nil || code != 0 {
@@ -44,7 +45,7 @@ func must(t *testing.T, a *agentClient, script string) string {
 }
 
 // answers fails the test when the agent does not answer within the limit, and returns its id.
-func answers(t *testing.T, a *agentClient, limit time.Duration) string {
+func answers(t *testing.T, a *sandboxtest.RealAgent, limit time.Duration) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()

@@ -12,6 +12,7 @@ import (
 
 	"vivarium/internal/sandbox"
 	"vivarium/internal/sandbox/docker"
+	"vivarium/internal/sandbox/sandboxtest"
 )
 
 // crashVariable makes the test's program a server that makes sandboxes until it is killed: host, installation and image.
@@ -89,7 +90,7 @@ func TestAStreamsEndIsItsBridgesEnd(t *testing.T) {
 		first := made(t, d, spec)
 		const bridges = `n=0; for f in /proc/[0-9]*/cmdline; do if tr '\0' ' ' 2>/dev/null <$f | grep -q '^/usr/local/bin/vivarium-agent connect'; then n=$((n+1)); fi; done; echo $n`
 		count := func() string { return strings.TrimSpace(must(t, first, bridges)) }
-		var open []*agentClient
+		var open []*sandboxtest.RealAgent
 		for range 3 {
 			open = append(open, dial(t, d, spec.ID))
 		}
@@ -122,9 +123,9 @@ func TestNoStreamOutlivesItsSandboxOrItsDriver(t *testing.T) {
 		if err := end(d, spec.ID); err != nil {
 			t.Fatalf("%s: %v", what, err)
 		}
-		for _, a := range []*agentClient{first, second} {
+		for _, a := range []*sandboxtest.RealAgent{first, second} {
 			select {
-			case <-a.session.CloseChan():
+			case <-a.Done():
 			case <-time.After(time.Second):
 				t.Errorf("%s: want the stream's end, it goes on", what)
 			}

@@ -310,7 +310,7 @@ func (a rootSeen) Shell(ctx context.Context, script string) (string, int, error)
 }
 
 func connectSeeing(stream io.ReadWriteCloser, isolation sandbox.Isolation) (sandboxtest.Agent, error) {
-	agent, err := connect(stream)
+	agent, err := sandboxtest.Connect(stream)
 	if err == nil && isolation == sandbox.Runc {
 		agent = rootSeen{agent}
 	}
@@ -450,7 +450,7 @@ func specOf(isolation sandbox.Isolation, l sandbox.Limits) sandbox.Spec {
 }
 
 // made makes a sandbox for the test and returns its agent.
-func made(t *testing.T, d *docker.Driver, spec sandbox.Spec) *agentClient {
+func made(t *testing.T, d *docker.Driver, spec sandbox.Spec) *sandboxtest.RealAgent {
 	t.Helper()
 	if err := d.Create(t.Context(), spec); err != nil {
 		t.Fatal(err)
@@ -471,13 +471,13 @@ func discardLater(t *testing.T, d *docker.Driver, spec sandbox.Spec) {
 	})
 }
 
-func dial(t *testing.T, d *docker.Driver, id string) *agentClient {
+func dial(t *testing.T, d *docker.Driver, id string) *sandboxtest.RealAgent {
 	t.Helper()
 	stream, err := d.Dial(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
-	agent, err := connectAgent(stream)
+	agent, err := sandboxtest.ConnectReal(stream)
 	if err != nil {
 		t.Fatal(err)
 	}

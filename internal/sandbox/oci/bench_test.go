@@ -25,7 +25,7 @@ func BenchmarkCreateToFirstAnswer(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				agent, err := connectAgent(stream)
+				agent, err := sandboxtest.ConnectReal(stream)
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -12,10 +12,11 @@ import (
 
 	"vivarium/internal/sandbox"
 	"vivarium/internal/sandbox/oci"
+	"vivarium/internal/sandbox/sandboxtest"
 )
 
 // shell runs a script in the sandbox, which may end in any way.
-func shell(t *testing.T, a *agentClient, limit time.Duration, script string) (string, int, error) {
+func shell(t *testing.T, a *sandboxtest.RealAgent, limit time.Duration, script string) (string, int, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
@@ -23,7 +24,7 @@ func shell(t *testing.T, a *agentClient, limit time.Duration, script string) (st
 }
 
 // must runs a script that must succeed.
-func must(t *testing.T, a *agentClient, script string) string {
+func must(t *testing.T, a *sandboxtest.RealAgent, script string) string {
 	t.Helper()
 	out, code, err := shell(t, a, 30*time.Second, script)
 	if err != nil || code != 0 {
@@ -33,7 +34,7 @@ func must(t *testing.T, a *agentClient, script string) string {
 }
 
 // answers fails the test when the agent does not answer within the limit.
-func answers(t *testing.T, a *agentClient, limit time.Duration) {
+func answers(t *testing.T, a *sandboxtest.RealAgent, limit time.Duration) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()

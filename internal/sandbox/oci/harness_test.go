@@ -107,7 +107,7 @@ func harness(t *testing.T, isolation sandbox.Isolation) sandboxtest.Harness {
 			return open(t, other)
 		},
 		Limits:  limits,
-		Connect: connect,
+		Connect: sandboxtest.Connect,
 		Kill:    func(t testing.TB, id string) { killSandbox(t, cfg.Installation, id) },
 		Held:    func(t testing.TB) map[string]int { return held(t, cfg) },
 	}
@@ -224,7 +224,7 @@ func forEach(t *testing.T, test func(t *testing.T, isolation sandbox.Isolation))
 }
 
 // made makes a sandbox for the test and returns its agent.
-func made(t *testing.T, d *oci.Driver, isolation sandbox.Isolation, l sandbox.Limits) (sandbox.Spec, *agentClient) {
+func made(t *testing.T, d *oci.Driver, isolation sandbox.Isolation, l sandbox.Limits) (sandbox.Spec, *sandboxtest.RealAgent) {
 	t.Helper()
 	spec := sandboxtest.Harness{Isolation: isolation, Limits: l}.Spec()
 	if err := d.Create(t.Context(), spec); err != nil {
@@ -240,13 +240,13 @@ func made(t *testing.T, d *oci.Driver, isolation sandbox.Isolation, l sandbox.Li
 	return spec, dial(t, d, spec.ID)
 }
 
-func dial(t *testing.T, d *oci.Driver, id string) *agentClient {
+func dial(t *testing.T, d *oci.Driver, id string) *sandboxtest.RealAgent {
 	t.Helper()
 	stream, err := d.Dial(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
-	agent, err := connectAgent(stream)
+	agent, err := sandboxtest.ConnectReal(stream)
 	if err != nil {
 		t.Fatal(err)
 	}

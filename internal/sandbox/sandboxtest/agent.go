@@ -1,4 +1,4 @@
-package oci_test
+package sandboxtest
 
 import (
 	"bufio"
@@ -12,27 +12,23 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/hashicorp/yamux"
-
-	"vivarium/internal/sandbox/sandboxtest"
 )
 
-// agentClient speaks the agent's protocol (docs/protocol.md) as far as the suite needs it.
-type agentClient struct {
+// RealAgent speaks the protocol of vivarium-agent (docs/protocol.md) as far as the suite needs it, for the drivers whose
+// sandboxes run it. It is a second implementation on purpose: drivers may not import the server's own.
+type RealAgent struct {
 	session *yamux.Session
 	http    *http.Client
-	done    sync.Once
 }
 
-var _ sandboxtest.Agent = (*agentClient)(nil)
+var _ Agent = (*RealAgent)(nil)
 
-func connect(stream io.ReadWriteCloser) (sandboxtest.Agent, error) { return connectAgent(stream) }
-
-func connectAgent(stream io.ReadWriteCloser) (*agentClient, error) {
+// ConnectReal connects to a real agent. It closes the stream when it fails.
+func ConnectReal(stream io.ReadWriteCloser) (*RealAgent, error) {
 	config := yamux.DefaultConfig()
 	config.EnableKeepAlive = false
 	config.ConnectionWriteTimeout = time.Minute
@@ -42,15 +38,22 @@ func connectAgent(stream io.ReadWriteCloser) (*agentClient, error) {
 		return nil, errors.Join(err, stream.Close())
 	}
 	transport := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return session.Open() }}
-	return &agentClient{session: session, http: &http.Client{Transport: transport}}, nil
+	return &RealAgent{session: session, http: &http.Client{Transport: transport}}, nil
 }
 
-func (c *agentClient) Close() error {
+// Connect is ConnectReal as a Harness takes it.
+func Connect(stream io.ReadWriteCloser) (Agent, error) { return ConnectReal(stream) }
+
+// Done is closed when the connection is lost.
+func (c *RealAgent) Done() <-chan struct{} { return c.session.CloseChan() }
+
+// Close ends the connection and its stream.
+func (c *RealAgent) Close() error {
 	c.http.CloseIdleConnections()
 	return c.session.Close()
 }
 
-func (c *agentClient) do(ctx context.Context, method, path string, body, answer any) error {
+func (c *RealAgent) do(ctx context.Context, method, path string, body, answer any) error {
 	var content io.Reader
 	if body != nil {
 		data, err := json.Marshal(body)
@@ -81,19 +84,15 @@ func (c *agentClient) do(ctx context.Context, method, path string, body, answer 
 	return json.Unmarshal(data, answer)
 }
 
-func (c *agentClient) hello(ctx context.Context) (boot, kernel string, err error) {
-	var hello struct{ Boot, Kernel string }
-	err = c.do(ctx, "GET", "/v1/hello", nil, &hello)
-	return hello.Boot, hello.Kernel, err
-}
-
-func (c *agentClient) Boot(ctx context.Context) (string, error) {
-	boot, _, err := c.hello(ctx)
-	return boot, err
+// Boot implements Agent.
+func (c *RealAgent) Boot(ctx context.Context) (string, error) {
+	var hello struct{ Boot string }
+	err := c.do(ctx, "GET", "/v1/hello", nil, &hello)
+	return hello.Boot, err
 }
 
 // Shell runs the script in a terminal and reads that to its end.
-func (c *agentClient) Shell(ctx context.Context, script string) (string, int, error) {
+func (c *RealAgent) Shell(ctx context.Context, script string) (string, int, error) {
 	id := uuid.NewString()
 	options := map[string]any{"id": id, "kind": "run", "title": "test", "argv": []string{"bash", "-c", script}, "size": map[string]int{"cols": 200, "rows": 50}}
 	if err := c.do(ctx, "POST", "/v1/terminals", options, nil); err != nil {
